@@ -1,0 +1,185 @@
+package callout_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"harmony-callout/callout"
+	"harmony-callout/callout/callouttest"
+)
+
+// harness is a whole system: an issuer, a server, and callouts between them.
+type harness struct {
+	t      *testing.T
+	issuer *callouttest.Issuer
+	nats   *callouttest.NATS
+	dir    string
+	logs   *logBuffer
+}
+
+// defaultRoles are the roles of most tests.
+const defaultRoles = `
+roles:
+  - role: sensor
+    account: APP
+    publish:   {allow: ["telemetry.{user}.>"]}
+    subscribe: {allow: ["commands.{user}.>", "_INBOX_{user}.>"]}
+  - role: operator
+    account: APP
+    publish:   {allow: ["commands.>"], deny: ["commands.secret.>"]}
+    subscribe: {allow: ["telemetry.>", "_INBOX_{user}.>"]}
+    responses: {max: 1, ttl: 30s}
+  - role: guest
+    account: OTHER
+    publish:   {allow: ["guests.{user}"]}
+`
+
+func newHarness(t *testing.T, server callouttest.NATSConfig, issuer callouttest.IssuerConfig) *harness {
+	t.Helper()
+	h := &harness{t: t, dir: t.TempDir(), logs: new(logBuffer)}
+	h.issuer = callouttest.StartIssuer(t, issuer)
+	h.nats = callouttest.StartNATS(t, server)
+	if err := h.nats.WriteSeeds(h.dir); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// config is a callout.yaml for this system; more is put at its end.
+func (h *harness) config(more string) string {
+	xkey := ""
+	if len(h.nats.Seeds().XKey) > 0 {
+		xkey = "xkeySeedFile: xkey.nk"
+	}
+	return fmt.Sprintf(`
+nats:
+  servers: [%q]
+  nkeySeedFile: service.nk
+keys: {accountSeedFile: account.nk, %s}
+zitadel:
+  issuer: %q
+  projectID: %q
+http: {listen: "127.0.0.1:0"}
+%s`, h.nats.URL(), xkey, h.issuer.URL(), h.issuer.ProjectID(), more)
+}
+
+func (h *harness) load(text string) *callout.Config {
+	h.t.Helper()
+	cfg, _, err := callout.Parse(filepath.Join(h.dir, "callout.yaml"), []byte(text), nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return cfg
+}
+
+// running is a callout that serves.
+type running struct {
+	*callout.Service
+	t    *testing.T
+	stop func()
+}
+
+// start starts a callout with a configuration and waits until it is ready.
+func (h *harness) start(text string) *running {
+	h.t.Helper()
+	r := h.startUnready(text)
+	r.eventually("ready", func() bool { return r.Readiness().Ready })
+	return r
+}
+
+func (h *harness) startUnready(text string) *running {
+	h.t.Helper()
+	service, err := callout.New(h.load(text), slog.New(slog.NewJSONHandler(io.MultiWriter(h.logs), nil)))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := service.Run(ctx); err != nil {
+			h.t.Error(err)
+		}
+	}()
+	r := &running{Service: service, t: h.t, stop: sync.OnceFunc(func() { cancel(); <-done })}
+	h.t.Cleanup(r.stop)
+	return r
+}
+
+func (r *running) eventually(what string, ok func() bool) {
+	r.t.Helper()
+	eventually(r.t, what, ok)
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never %s", what)
+		}
+	}
+}
+
+// get returns status and body of a path of the callout's HTTP server.
+func (r *running) get(path string) (int, string) {
+	r.t.Helper()
+	resp, err := http.Get("http://" + r.HTTPAddr() + path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+// token mints a token of a user with roles.
+func (h *harness) token(user string, roles ...string) string {
+	return h.issuer.Token(callouttest.TokenSpec{Subject: user, Username: user + "-name", Roles: roles})
+}
+
+// connect connects as a client that must get in.
+func (h *harness) connect(token, user string) *nats.Conn {
+	h.t.Helper()
+	c, err := h.nats.Connect(token, nats.CustomInboxPrefix("_INBOX_"+user))
+	if err != nil {
+		h.t.Fatalf("%s: %v\n%s", user, err, h.logs)
+	}
+	h.t.Cleanup(c.Close)
+	return c
+}
+
+// refused connects as a client that must not get in, and returns the reason in the log.
+func (h *harness) refused(token string, opts ...nats.Option) string {
+	h.t.Helper()
+	before := h.logs.len()
+	c, err := h.nats.Connect(token, opts...)
+	if err == nil {
+		c.Close()
+		h.t.Fatalf("got in\n%s", h.logs)
+	}
+	if !strings.Contains(strings.ToLower(err.Error()), "authorization violation") {
+		h.t.Fatalf("the client learns %q, want Authorization Violation alone", err)
+	}
+	return reasonIn(h.logs.since(before))
+}
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
