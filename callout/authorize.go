@@ -117,7 +117,8 @@ func (p *Policy) allows(r *role, organization string) bool {
 
 // merge joins the roles of one account and puts the principal's values into their subjects.
 func (p *Policy) merge(who *Principal, granted []int) (Grant, error) {
-	g := Grant{Account: p.roles[granted[0]].account, MaxTTL: p.maxTTL}
+	g := Grant{Account: p.roles[granted[0]].account, MaxTTL: p.maxTTL, Roles: make([]string, 0, len(granted))}
+	g.Permissions.reserve(p.roles, granted)
 	for _, i := range granted {
 		r := &p.roles[i]
 		v := values{user: who.Subject, username: who.Username, role: r.key, claims: who.Claims}
@@ -154,6 +155,23 @@ func (p *Policy) merge(who *Principal, granted []int) (Grant, error) {
 		g.Permissions.Responses = largerResponses(g.Permissions.Responses, r.responses)
 	}
 	return g, nil
+}
+
+// reserve makes room for the subjects of roles, where there are any.
+func (p *Permissions) reserve(roles []role, granted []int) {
+	var n [4]int
+	for _, i := range granted {
+		r := &roles[i]
+		n[0] += len(r.publish.allow)
+		n[1] += len(r.publish.deny)
+		n[2] += len(r.subscribe.allow)
+		n[3] += len(r.subscribe.deny)
+	}
+	for i, list := range []*[]string{&p.PublishAllow, &p.PublishDeny, &p.SubscribeAllow, &p.SubscribeDeny} {
+		if n[i] > 0 {
+			*list = make([]string, 0, n[i])
+		}
+	}
 }
 
 // organization is what {org} stands for: the one organisation whose grant of the role

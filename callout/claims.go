@@ -108,11 +108,15 @@ func readString(s *strictjson.Scanner, to *string) error {
 	return err
 }
 
+// maxNumericDate is the end of the year 9999. Adding to much later times overflows, which
+// would make a nbf of the far future one of the past.
+const maxNumericDate = 253_402_300_799
+
 // readTime reads a NumericDate. RFC 7519 §2 allows fractions; no issuer that we know
 // writes them, and a time that is not a positive whole number of seconds is refused.
 func readTime(s *strictjson.Scanner, to *int64) error {
 	n, err := s.Int64()
-	if err == nil && n <= 0 {
+	if err == nil && (n <= 0 || n > maxNumericDate) {
 		return errNumericDate
 	}
 	*to = n
@@ -137,11 +141,15 @@ func readAudience(s *strictjson.Scanner, to *[]string) error {
 func readGrants(s *strictjson.Scanner, to *map[string][]string) error {
 	grants := make(map[string][]string)
 	*to = grants
+	var last string // most roles are granted by one organisation: its id is kept once
 	return s.Object(func(role []byte) error {
 		key := string(role)
 		var organizations []string
 		if err := s.Object(func(id []byte) error {
-			organizations = append(organizations, string(id))
+			if last != string(id) {
+				last = string(id)
+			}
+			organizations = append(organizations, last)
 			_, err := s.String()
 			return err
 		}); err != nil {

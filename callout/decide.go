@@ -36,6 +36,7 @@ type verifiedToken struct {
 // refusedToken is a token that will never be good, and why.
 type refusedToken struct {
 	err        *RejectError
+	key        *Key // that the signature does not fit; nil where no key was asked
 	credential CredentialKind
 	unverified Unverified
 }
@@ -98,41 +99,44 @@ func (d *Decider) decide(credential []byte, conn Connection, now time.Time, trac
 	if err != nil {
 		return nil, err
 	}
-	p := &permit{Grant: grant, granted: slices.Clone(granted), permissions: appendPermissions(nil, &grant.Permissions)}
+	p := &permit{Grant: grant, granted: slices.Clone(granted), permissions: appendPermissions(make([]byte, 0, 512), &grant.Permissions)}
 	token.permit.Store(p)
 	return p, nil
 }
 
 // identify finds out whom a credential speaks of.
 func (d *Decider) identify(policy *activePolicy, credential []byte, now time.Time, trace *Trace, out *Decision) (*verifiedToken, error) {
-	out.Credential = shapeOf(credential)
 	switch {
-	case out.Credential == CredentialNone:
+	case len(credential) == 0:
+		out.Credential = CredentialNone
 		return nil, reject(ReasonNoCredential, "neither auth_token nor password is set")
 	case len(credential) > maxCredential:
+		out.Credential = CredentialOther
 		return nil, rejectf(ReasonMalformedToken, "%d bytes, more than %d", len(credential), maxCredential)
-	case out.Credential == CredentialOther:
-		return nil, reject(ReasonUnsupportedCredential, "not a token that Zitadel makes")
-	case out.Credential != CredentialJWT || !d.accept[CredentialJWT]:
-		return nil, rejectf(ReasonUnsupportedCredential, "a credential of kind %s is not accepted here", out.Credential)
 	}
 	hash := hashToken(credential)
 	if token, ok := d.verified.get(&hash, now); ok {
 		// A token is only as good as the key that signed it and the policy it was read for.
 		if token.policy == policy && token.key.Trusted(now) {
-			out.CacheHit = true
+			out.Credential, out.CacheHit = CredentialJWT, true
 			return token, nil
 		}
 		d.verified.drop(&hash)
 	}
-	if r, ok := d.refused.get(&hash, now); ok {
-		out.CacheHit = true
-		out.Credential, out.Unverified = r.credential, r.unverified
+	// Should the issuer ever publish another key of that id, the signature is checked again.
+	if r, ok := d.refused.get(&hash, now); ok && (r.key == nil || r.key.Trusted(now)) {
+		out.Credential, out.Unverified, out.CacheHit = r.credential, r.unverified, true
 		return nil, r.err
+	}
+	switch out.Credential = shapeOf(credential); {
+	case out.Credential == CredentialOther:
+		return nil, reject(ReasonUnsupportedCredential, "not a token that Zitadel makes")
+	case out.Credential != CredentialJWT || !d.accept[CredentialJWT]:
+		return nil, rejectf(ReasonUnsupportedCredential, "a credential of kind %s is not accepted here", out.Credential)
 	}
 	who, key, c, err := d.verifier.Verify(credential, &policy.read, now, trace)
 	if err != nil {
-		d.refuse(&hash, c, err, now, out)
+		d.refuse(&hash, c, key, err, now, out)
 		return nil, err
 	}
 	token := &verifiedToken{policy: policy, who: who, key: key}
@@ -141,7 +145,7 @@ func (d *Decider) identify(policy *activePolicy, credential []byte, now time.Tim
 }
 
 // refuse notes what a refused token claims and remembers the refusal if it is for good.
-func (d *Decider) refuse(hash *tokenHash, c *claims, err error, now time.Time, out *Decision) {
+func (d *Decider) refuse(hash *tokenHash, c *claims, key *Key, err error, now time.Time, out *Decision) {
 	if c != nil {
 		out.Unverified = c.unverified()
 		if c.issuer != "" && c.issuer == c.subject {
@@ -155,7 +159,7 @@ func (d *Decider) refuse(hash *tokenHash, c *claims, err error, now time.Time, o
 	switch r.Reason {
 	case ReasonMalformedToken, ReasonAlgorithm, ReasonSignature, ReasonIssuer, ReasonAudience,
 		ReasonExpired, ReasonNotAccessToken, ReasonUnsupportedCredential:
-		// Time and the issuer's keys cannot make these good.
-		d.refused.put(hash, refusedToken{r, out.Credential, out.Unverified}, now.Add(refusedFor))
+		// Time cannot make these good, nor can keys that are published later.
+		d.refused.put(hash, refusedToken{r, key, out.Credential, out.Unverified}, now.Add(refusedFor))
 	}
 }

@@ -9,7 +9,9 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -238,16 +240,23 @@ func TestSlowAnswersEndWithTheTimeout(t *testing.T) {
 	}
 }
 
+// The standard library reads the proxy from the environment once in a process, hence two.
 func TestNoProxyOfTheEnvironmentIsUsed(t *testing.T) {
-	var proxied atomic.Bool
-	proxy := newTestServer(t, func(http.ResponseWriter, *http.Request) { proxied.Store(true) })
-	t.Setenv("HTTP_PROXY", proxy.URL)
-	t.Setenv("http_proxy", proxy.URL)
+	if os.Getenv("HTTP_PROXY") == "" {
+		again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestNoProxyOfTheEnvironmentIsUsed$")
+		again.Env = append(os.Environ(), "HTTP_PROXY=http://127.0.0.1:1", "http_proxy=http://127.0.0.1:1", "NO_PROXY=", "no_proxy=")
+		if out, err := again.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
 	s := newTestServer(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("direct")) })
+	var dialled string
 	c := newTestClient(t, IssuerClientConfig{Issuer: "http://sso.example", DialAddress: s.Listener.Addr().String()})
-	body, _, err := c.GetJSON(t.Context(), "http://sso.example/", 100)
-	if err != nil || string(body) != "direct" || proxied.Load() {
-		t.Errorf("body %q, %v, proxied: %v", body, err, proxied.Load())
+	trace := &httptrace.ClientTrace{GetConn: func(hostPort string) { dialled = hostPort }}
+	body, _, err := c.GetJSON(httptrace.WithClientTrace(t.Context(), trace), "http://sso.example/", 100)
+	if err != nil || string(body) != "direct" || dialled != "sso.example:80" {
+		t.Errorf("body %q, %v, by way of %s", body, err, dialled)
 	}
 }
 

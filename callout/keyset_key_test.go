@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -117,6 +118,18 @@ func TestThePublicKeyIsNoSecret(t *testing.T) {
 	}
 	if err := key.Verify("RS256", []byte("input"), mac.Sum(nil)); !errors.Is(err, ErrSignature) {
 		t.Errorf("RS256: %v", err)
+	}
+}
+
+func TestES256TakesExactly64Bytes(t *testing.T) {
+	key, err := newKey("k", &testEC(t).PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	input, sig := splitToken(t, signed(t, jose.ES256, testEC(t), "k", "{}"))
+	padded := slices.Concat(sig[:32], []byte{0}, sig[32:])
+	if err := key.Verify("ES256", input, padded); !errors.Is(err, ErrSignature) {
+		t.Errorf("a signature with a longer s: %v", err)
 	}
 }
 

@@ -128,20 +128,23 @@ func TestKnownKeysSurviveAnOutageAsLongAsConfigured(t *testing.T) {
 
 	s.goDown()
 	clock.add(59 * time.Minute)
+	clock.add(30 * time.Second)
 	if _, err := k.Await(t.Context(), []byte("b")); !errors.Is(err, ErrIssuerUnavailable) {
 		t.Errorf("await of an unknown key: %v", err)
 	}
 	mustFind(t, k, "a")
 	wantState(t, k, "b", KeysUnavailable)
+	clock.add(10 * time.Second) // another fetch is due, but not for the sake of an unknown kid
+	wantState(t, k, "b", KeysUnavailable)
 
-	clock.add(time.Minute)
+	clock.add(20 * time.Second)
 	if key.Trusted(clock.now()) {
 		t.Error("the key is trusted for longer than the outage")
 	}
 	if status := k.Status(); status.Usable || status.Age < time.Hour {
 		t.Errorf("status %+v", status)
 	}
-	wantState(t, k, "a", KeyFetchable) // nobody has asked for a minute
+	wantState(t, k, "a", KeyFetchable) // not an unknown kid: minRefetch does not hold it back
 	for range 10 {
 		if _, err := k.Await(t.Context(), []byte("a")); !errors.Is(err, ErrIssuerUnavailable) {
 			t.Errorf("await: %v", err)

@@ -61,10 +61,8 @@ func decodeRequest(token []byte, buf []byte) (authRequest, compactJWS, []byte, e
 	if !ok {
 		return r, jws, buf, errNotJWT
 	}
-	for _, c := range token {
-		if c == '\n' || c == '\r' {
-			return r, jws, buf, errNotJWT
-		}
+	if bytes.IndexByte(token, '\n') >= 0 || bytes.IndexByte(token, '\r') >= 0 {
+		return r, jws, buf, errNotJWT // which decoding base64 would skip
 	}
 	if string(jws.header) != nkeyHeader {
 		if err := checkNkeyHeader(jws.header); err != nil {

@@ -49,6 +49,12 @@ type values struct {
 	claims                    map[string]string
 }
 
+// reservedFirst begin first tokens that a value must not make where the template does not
+// begin so itself. A user called $JS, _INBOX or _INBOX_4711 must not turn {username}.> into
+// JetStream's API, everybody's replies or those of user 4711; _R_ and _GR_ are the server's
+// own replies between accounts and clusters.
+var reservedFirst = []string{"$", "_INBOX", "_R_", "_GR_"}
+
 var errTemplate = errors.New("invalid subject template")
 
 // compileTemplate parses a subject of the configuration. A subscribe template may name a
@@ -61,6 +67,9 @@ func compileTemplate(text string, subscribe bool) (template, error) {
 	}
 	if hasQueue && (queue == "" || strings.ContainsAny(queue, " {}")) {
 		return t, fmt.Errorf("%w %q: a queue group is one literal token", errTemplate, text)
+	}
+	if strings.IndexByte(text, 0) >= 0 {
+		return t, fmt.Errorf("%w: holds a NUL character", errTemplate)
 	}
 	if len(text) > maxSubject {
 		return t, fmt.Errorf("%w: longer than %d bytes", errTemplate, maxSubject)
@@ -179,28 +188,29 @@ func (t *template) render(v *values) (string, error) {
 	if len(t.parts) == 1 && t.parts[0].name == "" {
 		return t.parts[0].literal, nil
 	}
-	var b strings.Builder
+	var room [128]byte // most subjects fit, so that only the result is allocated
+	b := room[:0]
 	for i := range t.parts {
 		p := &t.parts[i]
 		if p.name == "" {
-			b.WriteString(p.literal)
+			b = append(b, p.literal...)
 			continue
 		}
 		value, err := p.value(v)
 		if err != nil {
 			return "", rejectf(ReasonUnsafeValue, "%s: %v", t.text, err)
 		}
-		b.WriteString(value)
+		b = append(b, value...)
 	}
-	subject := b.String()
+	subject := string(b)
 	if len(subject) > maxSubject {
 		return "", rejectf(ReasonUnsafeValue, "%s: the subject is longer than %d bytes", t.text, maxSubject)
 	}
 	if !t.literalFirst {
-		// A user called $JS or _INBOX must not turn {username}.> into JetStream's API or into
-		// everybody's replies.
-		if first, _, _ := strings.Cut(subject, "."); first[0] == '$' || first == "_INBOX" {
-			return "", rejectf(ReasonUnsafeValue, "%s: a value makes the reserved first token %s", t.text, printable([]byte(first)))
+		for _, prefix := range reservedFirst {
+			if strings.HasPrefix(subject, prefix) && !strings.HasPrefix(t.parts[0].literal, prefix) {
+				return "", rejectf(ReasonUnsafeValue, "%s: a value makes a first token that begins with the reserved %s", t.text, prefix)
+			}
 		}
 	}
 	return subject, nil

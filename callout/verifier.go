@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-var errNumericDate = errors.New("a time is not a positive number of seconds")
+var errNumericDate = errors.New("a time is not a number of seconds between 1970 and the year 9999")
 
 // Verifier decides whether an access token is the issuer's word about somebody, now, for
 // our project. The zero Leeway is the strict one.
@@ -43,7 +43,8 @@ func (k *keyWanted) Error() string { return "key " + printable([]byte(k.kid)) + 
 
 // Verify checks an access token and returns whom it speaks of and the key that signed it.
 // The error is a *RejectError, or a *keyWanted where the key may have to be fetched first.
-// The claims are returned also with an error, to be logged as unverified.
+// The claims are returned also with an error, to be logged as unverified; so is the key
+// where it is what the token was refused by.
 //
 // This function is the whole of the policy. The order is: what costs nothing first, so that
 // a token which is refused anyway causes no fetch and no signature check.
@@ -154,9 +155,9 @@ func (v *Verifier) Verify(token []byte, read *claimReader, now time.Time, trace 
 	*buf = text
 	switch err := key.Verify(header.alg, jws.signed, text); {
 	case errors.Is(err, ErrAlgorithm):
-		return nil, nil, &c, &RejectError{ReasonAlgorithm, "key " + printable([]byte(header.kid)), err}
+		return nil, key, &c, &RejectError{ReasonAlgorithm, "key " + printable([]byte(header.kid)), err}
 	case err != nil:
-		return nil, nil, &c, &RejectError{ReasonSignature, "key " + printable([]byte(header.kid)), err}
+		return nil, key, &c, &RejectError{ReasonSignature, "key " + printable([]byte(header.kid)), err}
 	}
 	trace.pass("signature", "made by the issuer's key")
 
