@@ -6,51 +6,16 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
+
+	"harmony-callout/internal/secret"
 )
 
-// redacted stands in for a secret wherever one would be printed.
-const redacted = "[redacted]"
-
-// Secret holds a seed, password or key file. Printing, logging and encoding it give
-// [redacted], whatever the verb; only Reveal gives what it holds. The zero Secret is empty.
-type Secret struct {
-	// A closure, since fmt calls no methods on unexported fields of other structs: it prints
-	// what lies inside them, through pointers too, but of a function only the address.
-	reveal func() string
-}
+// Secret holds a seed, password or key file and never prints it.
+type Secret = secret.Text
 
 // NewSecret returns a Secret that holds the text.
-func NewSecret(text string) Secret {
-	return Secret{reveal: func() string { return text }}
-}
-
-// Reveal returns what the secret holds.
-func (s Secret) Reveal() string {
-	if s.reveal == nil {
-		return ""
-	}
-	return s.reveal()
-}
-
-// String returns [redacted].
-func (Secret) String() string { return redacted }
-
-// GoString returns [redacted].
-func (Secret) GoString() string { return redacted }
-
-// Format writes [redacted] for every verb.
-func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
-
-// LogValue logs [redacted].
-func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// MarshalJSON encodes "[redacted]".
-func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
-
-// MarshalText encodes [redacted].
-func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func NewSecret(text string) Secret { return secret.New(text) }
 
 // readSecretFile reads a file of at most limit bytes that holds a secret, without the line
 // end that editors leave behind it. A file that others than its owner may read gives a
