@@ -1,0 +1,19 @@
+// Package provision is the domain of the program provision: what is wanted, how it is
+// brought about, and what is remembered of it. It knows no technology; the packages below
+// it know one each.
+//
+// # From a configuration to a running system
+//
+// A [Config] says what is wanted. A target makes a list of [Step] values of it: each can be
+// observed, which gives its [Condition] and the [Change] values that would bring it about.
+// [Runner.Plan] stops there. [Runner.Up] applies the changes in order, notes what the live
+// system will never tell again in the [State] after each, and has each step prove itself.
+// [Runner.Down] walks the list backwards. All of them report the same [Event] values, which
+// the ui prints for people and --json for programs.
+//
+// # What survives a kill
+//
+// A step may be stopped at any line and run again. Key material is put into a [KeyStore],
+// durably, before it is used anywhere; ids are noted after they are known; and the live
+// system is always asked, so that nothing depends on a note that was not written.
+package provision
