@@ -13,7 +13,7 @@ PROGRAMS := $(notdir $(wildcard cmd/*))
 TAGS     := integration,e2e
 
 IMAGE      ?= callout:$(VERSION)
-BENCH      ?= .
+BENCH      ?= Table|Pieces|Flood
 BENCHCOUNT ?= 1
 FUZZTIME   ?= 10s
 
@@ -46,15 +46,15 @@ e2e: ## tests in a k3d cluster (needs docker and k3d)
 	$(GO) test -v -tags e2e -count=1 -timeout 60m $$(dirname $$files | sort -u)
 
 .PHONY: bench
-bench: ## benchmarks of package callout (BENCH=regexp BENCHCOUNT=n)
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCHCOUNT) -timeout 30m ./callout/...
+bench: ## tables of what a decision costs, side by side (BENCH=. for all benchmarks)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCHCOUNT) -timeout 30m ./callout
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s) each
 	@for package in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
 			echo "fuzz: $$package $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$package; \
 		done; \
 	done
 
