@@ -64,6 +64,7 @@ func Explain(ctx context.Context, cfg *Config, logger *slog.Logger, credential [
 	if err != nil {
 		return nil, err
 	}
+	defer keys.stop()
 	decider := newDecider(newVerifier(cfg, keys), policy, cfg.Zitadel.Credentials, CacheConfig{Tokens: 1, Refused: 1})
 
 	var decision Decision

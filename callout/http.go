@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -18,38 +19,54 @@ type Readiness struct {
 
 // Readiness is what /readyz answers.
 func (s *Service) Readiness() Readiness {
-	if s.draining.Load() {
-		return Readiness{Text: "draining"}
-	}
 	s.mu.Lock()
-	links := s.links
+	links := make([]linkStatus, len(s.links))
+	for i, l := range s.links {
+		links[i] = l.status()
+	}
 	s.mu.Unlock()
+	return readiness(s.draining.Load(), links, s.keySet.Status())
+}
+
+// readiness judges the parts of a service. It is ready while one connection serves and one
+// key is trusted; whatever else is wrong degrades it.
+func readiness(draining bool, links []linkStatus, keys KeySetStatus) Readiness {
 	serving := 0
-	var cause error
+	var problem error
 	for _, l := range links {
-		if err := l.status(); err != nil {
-			cause = err
-		} else {
+		if l.serving {
 			serving++
 		}
+		if l.problem != nil {
+			problem = l.problem
+		}
 	}
-	if serving == 0 {
-		return Readiness{Text: fmt.Sprintf("not serving: %v", errors.Join(errNoLink, cause))}
+	switch {
+	case draining:
+		return Readiness{Text: "draining"}
+	case serving == 0 && problem == nil:
+		return Readiness{Text: "not serving: starting"}
+	case serving == 0:
+		return Readiness{Text: fmt.Sprintf("not serving: nats: %v", problem)}
+	case !keys.Usable && keys.LastError != "":
+		return Readiness{Text: "no usable keys: " + keys.LastError}
+	case !keys.Usable && keys.FetchedAt.IsZero():
+		return Readiness{Text: "no usable keys: the issuer is being asked for the first time"}
+	case !keys.Usable:
+		return Readiness{Text: "no usable keys: the issuer publishes none of an allowed algorithm"}
 	}
-	status := s.keySet.Status()
-	if !status.Usable {
-		return Readiness{Text: "no usable keys: " + status.LastError}
+	var degraded []string
+	if serving < len(links) || problem != nil {
+		degraded = append(degraded, fmt.Sprintf("%d of %d NATS connections serve: %v", serving, len(links), problem))
 	}
-	if serving < len(links) {
-		return Readiness{Ready: true, Text: fmt.Sprintf("degraded: %d of %d NATS connections: %v", serving, len(links), cause)}
+	if keys.Degraded {
+		degraded = append(degraded, keys.LastError)
 	}
-	if status.Degraded {
-		return Readiness{Ready: true, Text: "degraded: " + status.LastError}
+	if len(degraded) > 0 {
+		return Readiness{Ready: true, Text: "degraded: " + strings.Join(degraded, "; ")}
 	}
 	return Readiness{Ready: true, Text: "ok"}
 }
-
-var errNoLink = errors.New("no connection to NATS")
 
 // HTTPHandler serves /healthz, /readyz and /metrics.
 func (s *Service) HTTPHandler() http.Handler {

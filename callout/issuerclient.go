@@ -215,11 +215,11 @@ func parseIssuer(issuer string) (*url.URL, error) {
 func readCertPool(file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the issuer's CA file: %w", err)
+		return nil, fmt.Errorf("read the CA file: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read the issuer's CA file %s: no PEM certificate in it", file)
+		return nil, fmt.Errorf("read the CA file %s: no PEM certificate in it", file)
 	}
 	return pool, nil
 }

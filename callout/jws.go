@@ -42,7 +42,7 @@ type joseHeader struct {
 	alg, kid, typ string
 }
 
-var errCrit = errors.New("header: crit names extensions that nobody here understands")
+var errCrit = errors.New("crit or b64: an extension that nobody here understands")
 
 // parseJOSEHeader reads a header strictly; buf is overwritten.
 func parseJOSEHeader(buf []byte) (joseHeader, error) {
@@ -58,8 +58,9 @@ func parseJOSEHeader(buf []byte) (joseHeader, error) {
 			field = &h.kid
 		case "typ":
 			field = &h.typ
-		case "crit":
-			// RFC 7515 §4.1.11: whoever does not understand what it names must reject.
+		case "crit", "b64":
+			// RFC 7515 §4.1.11: whoever does not understand what it names must reject. b64 must
+			// be named there (RFC 7797 §6); readers differ on one that is not.
 			return errCrit
 		default:
 			return s.Skip()

@@ -1,11 +1,14 @@
 package callout
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,83 +26,151 @@ const (
 	pendingBytes    = 128 << 20
 
 	userInfoTimeout = time.Second
-	userInfoRetry   = 500 * time.Millisecond
+
+	// linkRetry is how often a link that does not serve is looked at.
+	linkRetry = 250 * time.Millisecond
+	// linkReport is the shortest time between two log records about different problems.
+	linkReport   = 5 * time.Second
+	closeTimeout = time.Second
 )
 
 // link is one connection to NATS and its subscription.
 //
 // It subscribes only when it knows in which account it is: were a role to place clients
 // into that account, they would see the requests, and with them everybody's tokens.
+//
+// The client library holds its lock while it dials and logs in, which may take dialTimeout
+// for each server. What must not wait, readiness and answers, goes by the state kept here.
 type link struct {
 	service *Service
 	number  int
-	conn    *nats.Conn
+	wake    chan struct{} // signalled at each (re)connect, also the first
+	ended   chan struct{} // closed when run has returned
+
+	connected atomic.Bool
 
 	mu      sync.Mutex
+	conn    *nats.Conn // nil until the first attempt has ended
 	sub     *nats.Subscription
-	problem error // why it does not serve yet
+	closing bool
+	// problem is why it does not serve, or what is wrong although it does.
+	problem    error
+	reported   string // the problem that was logged last; empty after a success
+	reportedAt time.Time
 }
 
-// newLink connects. connected is signalled at each (re)connect, also the first.
-func (s *Service) newLink(ctx context.Context, number int) (*link, error) {
-	l := &link{service: s, number: number, problem: errors.New("connecting")}
-	connected := make(chan struct{}, 1)
-	signal := func(*nats.Conn) {
-		select {
-		case connected <- struct{}{}:
-		default:
-		}
+func (s *Service) newLink(number int) *link {
+	return &link{
+		service: s, number: number, problem: errors.New("connecting"),
+		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
-	opts := append(append([]nats.Option{}, s.options...), nats.ConnectHandler(signal), nats.ReconnectHandler(func(c *nats.Conn) {
-		s.logger.Info("nats: reconnected", "server", c.ConnectedUrlRedacted(), "connection", number)
-		signal(c)
-	}))
-	conn, err := connectNATS(&s.cfg.NATS, opts)
+}
+
+// run connects, learns the account after each connect and subscribes after the first, until
+// ctx ends. An error is one that no retry mends.
+func (l *link) run(ctx context.Context) error {
+	defer close(l.ended)
+	opts := append(slices.Clone(l.service.options),
+		nats.ConnectHandler(l.onConnect),
+		nats.ReconnectHandler(func(c *nats.Conn) {
+			l.service.logger.Info("nats: reconnected", "server", c.ConnectedUrlRedacted(), "connection", l.number)
+			l.onConnect(c)
+		}),
+		nats.DisconnectErrHandler(l.onDisconnect),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { l.onFailure(err) }),
+	)
+	conn, err := connectNATS(&l.service.cfg.NATS, opts)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	l.mu.Lock()
 	l.conn = conn
-	go l.run(ctx, connected)
-	return l, nil
-}
-
-// run learns the account after each connect and subscribes after the first.
-func (l *link) run(ctx context.Context, connected <-chan struct{}) {
+	closing := l.closing
+	l.mu.Unlock()
+	if closing {
+		conn.Close()
+		return nil
+	}
+	retry := time.NewTicker(linkRetry)
+	defer retry.Stop()
+	begun := false
 	for {
 		select {
 		case <-ctx.Done():
-			return
-		case <-connected:
+			return nil
+		case <-l.wake:
+			begun = false
+		case <-retry.C:
 		}
-		for ctx.Err() == nil && l.conn.IsConnected() {
-			err := l.begin(ctx)
-			l.mu.Lock()
-			l.problem = err
-			l.mu.Unlock()
-			if err == nil {
-				break
+		switch {
+		case !l.connected.Load():
+			// The library reports that a server cannot be reached, but not each time that one
+			// refuses the login.
+			if err := conn.LastError(); err != nil {
+				l.onFailure(err)
 			}
-			l.service.logger.Error("nats: cannot serve yet", "connection", l.number, "error", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(userInfoRetry):
-			}
+		case !begun:
+			err := l.begin(ctx, conn)
+			begun = err == nil
+			l.note(err)
 		}
 	}
 }
 
-func (l *link) begin(ctx context.Context) error {
-	account, err := ownAccount(ctx, l.conn)
+func (l *link) onConnect(*nats.Conn) {
+	l.connected.Store(true)
+	l.note(nil)
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *link) onDisconnect(c *nats.Conn, err error) {
+	l.connected.Store(false)
+	if err != nil { // nil: we closed it ourselves
+		l.note(fmt.Errorf("connection to %s lost: %w", c.ConnectedUrlRedacted(), err))
+	}
+}
+
+func (l *link) onFailure(err error) {
+	if !l.connected.Load() {
+		l.note(loginHint(err))
+	}
+}
+
+// note keeps a problem for readiness and logs it where it is news: attempts fail many times
+// a second while a server is away, and each server may fail in its own way.
+func (l *link) note(problem error) {
+	l.mu.Lock()
+	l.problem = problem
+	report := false
+	if problem == nil {
+		l.reported = ""
+	} else if text := problem.Error(); !l.closing && text != l.reported &&
+		(l.reported == "" || time.Since(l.reportedAt) > linkReport) {
+		l.reported, l.reportedAt = text, time.Now()
+		report = true
+	}
+	l.mu.Unlock()
+	if report {
+		l.service.logger.Warn("nats: connection does not serve", "connection", l.number, "error", problem)
+	}
+}
+
+// begin learns the account and subscribes if that is not done yet.
+func (l *link) begin(ctx context.Context, conn *nats.Conn) error {
+	account, err := ownAccount(ctx, conn)
 	if err != nil {
 		return err
 	}
 	l.service.forbidOwnAccount(account)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.sub != nil {
+	if l.sub != nil || l.closing {
 		return nil
 	}
-	sub, err := l.conn.QueueSubscribe(requestSubject, queueGroup, l.receive)
+	sub, err := conn.QueueSubscribe(requestSubject, queueGroup, l.receive)
 	if err != nil {
 		return fmt.Errorf("subscribe to %s: %w", requestSubject, err)
 	}
@@ -136,39 +207,47 @@ func (l *link) receive(msg *nats.Msg) {
 	}
 	l.service.queue.push(&job{
 		Request: Request{Data: msg.Data, ServerXKey: msg.Header.Get(xkeyHeader), Received: time.Now()},
-		reply: func(answer []byte) {
-			// Publish copies. An answer that cannot be sent has nobody waiting for it: its server
-			// is gone.
-			_ = l.conn.Publish(msg.Reply, answer)
-		},
+		reply:   func(answer []byte) { l.answer(msg, answer) },
 	})
 }
 
-// status is nil while the link serves.
-func (l *link) status() error {
-	if !l.conn.IsConnected() {
-		if err := l.conn.LastError(); err != nil {
-			return err
-		}
-		return errors.New("not connected")
+// answer sends an answer, which is copied. One that cannot be sent has nobody waiting for
+// it: its server is gone.
+func (l *link) answer(request *nats.Msg, answer []byte) {
+	if l.connected.Load() {
+		_ = request.Respond(answer)
+		return
 	}
+	// The library may be dialling, and no worker may wait for that.
+	answer = bytes.Clone(answer)
+	go func() { _ = request.Respond(answer) }()
+}
+
+// linkStatus is a link's health at one moment.
+type linkStatus struct {
+	serving bool
+	problem error // why not, or what is wrong although it serves
+}
+
+func (l *link) status() linkStatus {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.problem
+	return linkStatus{serving: l.connected.Load() && l.sub != nil, problem: l.problem}
 }
 
 // unsubscribe stops taking requests; those that the server has sent already still arrive.
 func (l *link) unsubscribe(ctx context.Context) {
 	l.mu.Lock()
+	l.closing = true
 	sub := l.sub
 	l.mu.Unlock()
-	if sub == nil {
-		return
+	if sub == nil || !l.connected.Load() {
+		return // nothing more can arrive
 	}
 	done := make(chan struct{})
 	sub.SetClosedHandler(func(string) { close(done) })
 	if err := sub.Drain(); err != nil {
-		return // not connected: nothing more can arrive
+		return // not connected any more
 	}
 	select {
 	case <-done:
@@ -176,9 +255,27 @@ func (l *link) unsubscribe(ctx context.Context) {
 	}
 }
 
+// close sends what is still to be sent and closes. It waits for closeTimeout at most: where
+// the library is in the middle of dialling, the connection is closed right after that.
 func (l *link) close() {
-	_ = l.conn.FlushTimeout(time.Second)
-	l.conn.Close()
+	l.mu.Lock()
+	conn := l.conn
+	l.mu.Unlock()
+	if conn == nil {
+		return // run closes it
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		if l.connected.Load() {
+			_ = conn.FlushTimeout(closeTimeout / 2)
+		}
+		conn.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeTimeout):
+	}
 }
 
 // forbidOwnAccount makes sure that no role places a client among the callouts.

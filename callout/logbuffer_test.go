@@ -45,12 +45,13 @@ func decisions(log string) []map[string]any {
 	return list
 }
 
-// reasonIn returns the reason of the only decision in a log; several are joined.
+// reasonIn returns the reason of the only refusal in a log; several are joined.
 func reasonIn(log string) string {
 	var list []string
 	for _, d := range decisions(log) {
-		reason, _ := d["reason"].(string)
-		list = append(list, reason)
+		if reason, _ := d["reason"].(string); reason != "" {
+			list = append(list, reason)
+		}
 	}
 	return strings.Join(list, " ")
 }

@@ -43,11 +43,6 @@ func natsOptions(cfg *NATSConfig, seeds *seedReader, logger *slog.Logger) ([]nat
 		// An answer that cannot be sent now goes to a server that is no longer waiting for it.
 		nats.ReconnectBufSize(-1),
 		nats.NoEcho(),
-		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
-			if err != nil {
-				logger.Warn("nats: disconnected", "server", c.ConnectedUrlRedacted(), "error", err)
-			}
-		}),
 		nats.ErrorHandler(func(c *nats.Conn, _ *nats.Subscription, err error) {
 			logger.Warn("nats: error", "server", c.ConnectedUrlRedacted(), "error", err)
 		}),
@@ -126,8 +121,21 @@ func natsTLS(cfg *NATSConfig) (*tls.Config, error) {
 	return c, nil
 }
 
-// connectNATS opens one connection. It returns at once, also when no server answers yet:
-// the connection is made as soon as one does.
+// loginHint says what to do about a login that a server refused.
+func loginHint(err error) error {
+	if !errors.Is(err, nats.ErrAuthorization) && !errors.Is(err, nats.ErrAuthExpired) && !isAuthTimeout(err) {
+		return err
+	}
+	return fmt.Errorf("%w: the service's own login (nats.nkeySeedFile, credentialsFile or user) is not a user of the callout's account that auth_callout.auth_users names", err)
+}
+
+// isAuthTimeout recognises a server that has asked a callout about us and got no answer.
+func isAuthTimeout(err error) bool {
+	return err != nil && strings.Contains(strings.ToLower(err.Error()), "authentication timeout")
+}
+
+// connectNATS opens one connection. It tries each server once, for dialTimeout at most, and
+// returns also when none answers: the connection is then made as soon as one does.
 func connectNATS(cfg *NATSConfig, opts []nats.Option) (*nats.Conn, error) {
 	c, err := nats.Connect(strings.Join(cfg.Servers, ","), opts...)
 	if err != nil {

@@ -33,7 +33,8 @@ func CheckKeys(cfg *Config) (warnings []string, err error) {
 	var seeds seedReader
 	_, keysErr := seeds.keyring(&cfg.Keys)
 	_, natsErr := natsOptions(&cfg.NATS, &seeds, slog.New(slog.DiscardHandler))
-	return seeds.warnings, errors.Join(keysErr, natsErr)
+	_, issuerErr := newIssuerKeys(cfg, slog.New(slog.DiscardHandler), nil)
+	return seeds.warnings, errors.Join(keysErr, natsErr, issuerErr)
 }
 
 // CheckOnline asks the issuer and every NATS server whether the configuration fits them,
@@ -64,6 +65,7 @@ func checkIssuer(ctx context.Context, cfg *Config) Probe {
 		p.Err = err
 		return p
 	}
+	defer keys.stop()
 	ctx, cancel := context.WithTimeout(ctx, onlineTimeout)
 	defer cancel()
 	// A key id that no issuer has makes the set fetch its keys.

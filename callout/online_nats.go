@@ -3,7 +3,6 @@ package callout
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -31,10 +30,7 @@ func (p *serverProbe) run(ctx context.Context, yield func(Probe) bool) bool {
 	}
 	service, err := connectNATS(&only, append(opts, nats.RetryOnFailedConnect(false), nats.NoReconnect(), nats.Timeout(onlineTimeout)))
 	if err != nil {
-		if errors.Is(err, nats.ErrAuthorization) {
-			err = fmt.Errorf("%w: the service's own login (nats.nkeySeedFile, credentialsFile or user) is not a user of the callout's account that auth_callout.auth_users names", err)
-		}
-		return yield(Probe{Name: name, Err: err})
+		return yield(Probe{Name: name, Err: loginHint(err)})
 	}
 	defer service.Close()
 	account, err := ownAccount(ctx, service)
@@ -61,21 +57,36 @@ func (p *serverProbe) callout(ctx context.Context, name string, service *nats.Co
 		return fail("subscribe: %w", err)
 	}
 	credential := "callout-check-" + rand.Text()
+	refused := make(chan error, 1)
 	go func() {
-		if c, err := p.client(credential); err == nil {
+		c, err := p.client(credential)
+		if err == nil {
 			c.Close()
 		}
+		refused <- err
 	}()
-	ctx, cancel := context.WithTimeout(ctx, onlineTimeout)
-	defer cancel()
 	for {
 		select {
 		case <-ctx.Done():
-			return fail("the server asks nobody about a client that it does not know: it has no auth_callout block, or auth_callout.account is not %s, the account of our own login", account)
+			return fail("%w", ctx.Err())
 		case msg := <-requests:
 			if probe, ours := p.examine(name, msg, credential); ours {
 				return probe
 			}
+		case err := <-refused:
+			// The server has decided. What it asked about the client was sent before that.
+			if err := service.FlushTimeout(onlineTimeout); err != nil {
+				return fail("%w", err)
+			}
+			for len(requests) > 0 {
+				if probe, ours := p.examine(name, <-requests, credential); ours {
+					return probe
+				}
+			}
+			if err == nil {
+				return fail("the server lets in whoever comes: it has no authorization { auth_callout { … } } block")
+			}
+			return fail("the server refuses a client that it does not know without asking: it has no auth_callout block, or auth_callout.account is not %s, the account of our own login (%w)", account, err)
 		}
 	}
 }

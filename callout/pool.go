@@ -15,6 +15,9 @@ const requestDeadline = 1800 * time.Millisecond
 // that do nothing: the work is done by the local workers.
 const waitersMax = 1024
 
+// settleTimeout bounds how long the refusals of a pool that is being stopped may take.
+const settleTimeout = 200 * time.Millisecond
+
 // keyWaiter is the part of a [KeySet] that waits.
 type keyWaiter interface {
 	Await(ctx context.Context, kid []byte) (*Key, error)
@@ -53,8 +56,23 @@ func newPool(h *Handler, keys keyWaiter, q *queue, workers int, decided func(*De
 	return p
 }
 
-// drain waits until everything that was admitted is answered, or ctx ends, and stops.
+// drain answers everything that was admitted and stops. What still waits for the issuer when
+// ctx ends is refused: a refusal tells a client more than silence does.
 func (p *pool) drain(ctx context.Context) {
+	p.settle(ctx)
+	p.cancel()
+	if ctx.Err() != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+		defer cancel()
+		p.settle(ctx)
+	}
+	p.queue.close()
+	p.workers.Wait()
+	p.waiting.Wait()
+}
+
+// settle waits until nothing is left to do, or ctx ends.
+func (p *pool) settle(ctx context.Context) {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !p.queue.idle() && ctx.Err() == nil {
@@ -63,10 +81,6 @@ func (p *pool) drain(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
-	p.queue.close()
-	p.workers.Wait()
-	p.cancel()
-	p.waiting.Wait()
 }
 
 func (p *pool) run(j *job, w *work) {

@@ -21,8 +21,10 @@ func (r *seedReader) read(field, file string) (Secret, error) {
 
 // keyring reads the seeds that the configuration names.
 func (r *seedReader) keyring(cfg *KeysConfig) (*keyring, error) {
-	accounts, accountErr := r.several("keys.accountSeedFile", cfg.AccountSeedFile, cfg.AccountSeedFiles)
-	xkeys, xkeyErr := r.several("keys.xkeySeedFile", cfg.XKeySeedFile, cfg.XKeySeedFiles)
+	accounts, accountErr := r.several("keys.accountSeedFile", cfg.AccountSeedFile, cfg.AccountSeedFiles,
+		func(seed Secret) error { _, err := newSigner(seed); return err })
+	xkeys, xkeyErr := r.several("keys.xkeySeedFile", cfg.XKeySeedFile, cfg.XKeySeedFiles,
+		func(seed Secret) error { _, err := newXKey(seed); return err })
 	if err := errors.Join(accountErr, xkeyErr); err != nil {
 		return nil, err
 	}
@@ -33,7 +35,9 @@ func (r *seedReader) keyring(cfg *KeysConfig) (*keyring, error) {
 	return keys, nil
 }
 
-func (r *seedReader) several(field, one string, more []string) ([]Secret, error) {
+// several reads the files of the singular or the plural form of a key. check says what is
+// wrong with a seed: here, where the file's name is known.
+func (r *seedReader) several(field, one string, more []string, check func(Secret) error) ([]Secret, error) {
 	if one != "" {
 		more = append([]string{one}, more...)
 	}
@@ -41,6 +45,11 @@ func (r *seedReader) several(field, one string, more []string) ([]Secret, error)
 	var problems []error
 	for _, file := range more {
 		seed, err := r.read(field, file)
+		if err == nil {
+			if err = check(seed); err != nil {
+				err = fmt.Errorf("%s: %s holds %w", field, file, err)
+			}
+		}
 		problems = append(problems, err)
 		seeds = append(seeds, seed)
 	}

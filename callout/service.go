@@ -136,22 +136,28 @@ func (s *Service) Run(ctx context.Context) error {
 		running.Go(func() { s.serveHTTP(background) })
 	}
 	pool := newPool(s.handler, s.keySet, s.queue, runtime.GOMAXPROCS(0), s.decided)
-	for i := range s.cfg.NATS.Connections {
-		l, err := s.newLink(background, i)
-		if err != nil {
-			pool.cancel()
-			s.queue.close()
-			return err
-		}
-		s.mu.Lock()
-		s.links = append(s.links, l)
-		s.mu.Unlock()
+	links := make([]*link, s.cfg.NATS.Connections)
+	failed := make(chan error, len(links))
+	for i := range links {
+		links[i] = s.newLink(i)
+		go func() {
+			if err := links[i].run(background); err != nil {
+				failed <- err
+			}
+		}()
 	}
+	s.mu.Lock()
+	s.links = links
+	s.mu.Unlock()
 	s.logger.Info("serving", "issuer", s.cfg.Zitadel.Issuer, "project", s.cfg.Zitadel.ProjectID,
 		"account_key", s.handler.keys.accounts(), "sealed", len(s.handler.keys.xkeys) > 0)
-	<-ctx.Done()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
 	s.drain(context.WithoutCancel(ctx), pool)
-	return nil
+	return err
 }
 
 // drain stops taking requests, answers those that are here, and closes the connections.

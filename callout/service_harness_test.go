@@ -174,6 +174,8 @@ func (h *harness) refused(token string, opts ...nats.Option) string {
 	if !strings.Contains(strings.ToLower(err.Error()), "authorization violation") {
 		h.t.Fatalf("the client learns %q, want Authorization Violation alone", err)
 	}
+	// The record is written after the answer is sent.
+	eventually(h.t, "logged", func() bool { return reasonIn(h.logs.since(before)) != "" })
 	return reasonIn(h.logs.since(before))
 }
 

@@ -115,11 +115,11 @@ func compileTemplate(text string, subscribe bool) (template, error) {
 // compilePlaceholder parses what stands between braces. A claim's name may hold colons, so
 // it ends at the first thing that reads as a modifier.
 func compilePlaceholder(text string) (part, error) {
-	name, rest, _ := strings.Cut(text, ":")
+	name, rest, colon := strings.Cut(text, ":")
 	p := part{name: name}
 	switch name {
 	case "user", "username", "org", "role":
-		if rest != "" {
+		if colon {
 			rest = ":" + rest
 		}
 	case "claim":

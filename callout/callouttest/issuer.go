@@ -46,6 +46,11 @@ type IssuerConfig struct {
 	CA *CA
 	// Fallback answers the paths that the issuer does not know; nil answers 404.
 	Fallback http.Handler
+	// Keys to start with, the first of which is active; empty makes two RSA keys.
+	Keys []SigningKey
+	// Wrap, if set, stands around everything that the issuer answers: it sees every request
+	// before latency, lies and the check of the Host. next is the issuer itself.
+	Wrap func(next http.Handler) http.Handler
 }
 
 // Issuer is a real HTTP server that speaks as Zitadel does. Its methods may be called from
@@ -71,8 +76,8 @@ type runningServer struct {
 	done   chan struct{}
 }
 
-// NewIssuer starts an issuer with two RSA keys, the first of which is active. The caller
-// closes it.
+// NewIssuer starts an issuer with the configured keys, or else two RSA keys, the first of
+// which is active. The caller closes it.
 func NewIssuer(cfg IssuerConfig) (*Issuer, error) {
 	if cfg.Addr == "" {
 		cfg.Addr = "127.0.0.1:0"
@@ -88,6 +93,9 @@ func NewIssuer(cfg IssuerConfig) (*Issuer, error) {
 
 	i := &Issuer{cfg: cfg, addr: cfg.Addr}
 	i.handler = i.routes()
+	if cfg.Wrap != nil {
+		i.handler = cfg.Wrap(i.handler)
+	}
 	ln, err := net.Listen("tcp", i.addr)
 	if err != nil {
 		return nil, fmt.Errorf("start issuer: %w", err)
@@ -96,8 +104,13 @@ func NewIssuer(cfg IssuerConfig) (*Issuer, error) {
 	if err := i.setURL(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start issuer: %w", err), ln.Close())
 	}
-	i.AddKey(RS256)
-	i.AddKey(RS256)
+	for _, key := range cfg.Keys {
+		i.ImportKey(key)
+	}
+	if len(cfg.Keys) == 0 {
+		i.AddKey(RS256)
+		i.AddKey(RS256)
+	}
 	i.serve(ln)
 	return i, nil
 }

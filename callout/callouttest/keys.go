@@ -22,6 +22,12 @@ const (
 	EdDSA = "EdDSA" // Ed25519
 )
 
+// SigningKey is a web key that was made elsewhere: an RSA 2048, P-256 or Ed25519 key.
+type SigningKey struct {
+	ID      string
+	Private crypto.Signer
+}
+
 // signingKey is one web key. A withheld one signs but is not in the key set.
 type signingKey struct {
 	id, alg  string
@@ -45,6 +51,18 @@ func (i *Issuer) AddKey(alg string) (kid string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.add(alg).id
+}
+
+// ImportKey publishes a key that was made elsewhere, under its own id, which must be free.
+// The first key of an issuer is active.
+func (i *Issuer) ImportKey(key SigningKey) {
+	r := &i.keys
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slices.ContainsFunc(r.keys, func(k *signingKey) bool { return k.id == key.ID }) {
+		panic(fmt.Sprintf("callouttest: import key: %q exists at this issuer", key.ID))
+	}
+	r.append(&signingKey{id: key.ID, alg: algorithmOf(key.Private), private: key.Private})
 }
 
 // Activate makes a key the one that signs.
@@ -136,11 +154,16 @@ func (r *keyRing) add(alg string) *signingKey {
 	default:
 		k.private = newPrivateKey(alg)
 	}
+	r.append(k)
+	return k
+}
+
+// append publishes a key; r.mu is held.
+func (r *keyRing) append(k *signingKey) {
 	r.keys = append(r.keys, k)
 	if r.active == nil {
 		r.active = k
 	}
-	return k
 }
 
 func (r *keyRing) release() {

@@ -16,6 +16,13 @@ var rsaPool struct {
 	free []*rsa.PrivateKey
 }
 
+// LeaseRSA is a 2048-bit key that nobody else in this process uses, for servers built on this
+// package. What is given back with [ReleaseRSA] is given out again.
+func LeaseRSA() *rsa.PrivateKey { return leaseRSA() }
+
+// ReleaseRSA takes leased keys back once nothing trusts them any more.
+func ReleaseRSA(keys []*rsa.PrivateKey) { releaseRSA(keys) }
+
 func leaseRSA() *rsa.PrivateKey {
 	rsaPool.mu.Lock()
 	if n := len(rsaPool.free); n > 0 {

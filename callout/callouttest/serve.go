@@ -61,8 +61,15 @@ func (i *Issuer) routes() http.Handler {
 }
 
 // issuerFor is the issuer as this request's Host names it: Zitadel knows its instance by the
-// host name and repeats the port that it was asked for.
-func (i *Issuer) issuerFor(r *http.Request) string { return i.url.Scheme + "://" + r.Host }
+// host name and repeats the port that it was asked for, and the scheme that a proxy reports.
+func (i *Issuer) issuerFor(r *http.Request) string { return i.schemeFor(r) + "://" + r.Host }
+
+func (i *Issuer) schemeFor(r *http.Request) string {
+	if proto := r.Header.Get("X-Forwarded-Proto"); proto == "http" || proto == "https" {
+		return proto
+	}
+	return i.url.Scheme
+}
 
 // instanceError is Zitadel's answer when it cannot tell whose request this is.
 func (i *Issuer) instanceError(w http.ResponseWriter, r *http.Request, status int, cause string) {

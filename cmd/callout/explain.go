@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"os"
 	"slices"
@@ -73,11 +75,16 @@ func explain(cmd *cobra.Command, flags *explainFlags) error {
 	if err != nil {
 		return cli.Usage(err)
 	}
-	credential, err := readCredential(flags.tokenFile, cmd.InOrStdin())
+	credential, err := readCredential(flags.tokenFile, cmd.InOrStdin(), stderr)
 	if err != nil {
 		return cli.Usage(err)
 	}
-	e, err := callout.Explain(ctx, cfg, cli.Logger(ctx), credential, conn)
+	// Who asks for one decision wants no log of how keys are fetched, unless they say so.
+	logger := slog.New(slog.DiscardHandler)
+	if cmd.Flags().Changed("log-level") {
+		logger = cli.Logger(ctx)
+	}
+	e, err := callout.Explain(ctx, cfg, logger, credential, conn)
 	if err != nil {
 		return err
 	}
@@ -88,14 +95,23 @@ func explain(cmd *cobra.Command, flags *explainFlags) error {
 	} else {
 		_, err = io.WriteString(cmd.OutOrStdout(), explanationText(e))
 	}
-	if err == nil && !e.Allowed {
-		return cli.Refused()
+	switch {
+	case err != nil || e.Allowed:
+		return err
+	case e.Reason == callout.ReasonIssuerUnavailable:
+		return cli.WithHint(errors.New("not decided: the issuer's keys are out of reach from here"),
+			"run explain where the callout runs, or set zitadel.dialAddress; callout check --online says what is wrong")
 	}
-	return err
+	return cli.Refused()
 }
 
-func readCredential(file string, stdin io.Reader) ([]byte, error) {
+func readCredential(file string, stdin io.Reader, stderr io.Writer) ([]byte, error) {
 	from := stdin
+	if f, ok := stdin.(*os.File); ok && file == "-" {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			fmt.Fprintln(stderr, "reading the credential from stdin, until Ctrl-D")
+		}
+	}
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
@@ -111,7 +127,11 @@ func readCredential(file string, stdin io.Reader) ([]byte, error) {
 	if len(text) > maxTokenFile {
 		return nil, fmt.Errorf("--token-file: more than %d bytes", maxTokenFile)
 	}
-	return bytes.TrimSpace(text), nil
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 {
+		fmt.Fprintln(stderr, "warning: --token-file: the credential is empty")
+	}
+	return text, nil
 }
 
 // explanationText is the decision for people.
@@ -136,7 +156,11 @@ func explanationText(e *callout.Explanation) string {
 		line("token", "%s, until %s", e.TokenID, e.Expires.UTC().Format(time.RFC3339))
 		line("grants", "%s", grantsText(e.Grants))
 	}
-	if !e.Allowed {
+	switch {
+	case e.Reason == callout.ReasonIssuerUnavailable:
+		line("decision", "NONE: %s", e.Reason)
+		return b.String()
+	case !e.Allowed:
 		line("decision", "REFUSED: %s", e.Reason)
 		return b.String()
 	}
@@ -176,7 +200,7 @@ func grantsText(grants map[string][]string) string {
 		list = append(list, fmt.Sprintf("%s (organisation %s)", role, strings.Join(organizations, ", ")))
 	}
 	if len(list) == 0 {
-		return "none for this project: ask for the scope urn:zitadel:iam:org:projects:roles, and grant a role"
+		return "none of this project: grant a role, and ask for the scope urn:zitadel:iam:org:projects:roles"
 	}
 	slices.Sort(list)
 	return strings.Join(list, ", ")

@@ -42,6 +42,10 @@ func serve(cmd *cobra.Command, config string) error {
 	if err != nil {
 		return cli.Usage(err)
 	}
+	// New reads them too, but stops at the first that is wrong.
+	if _, err := callout.CheckKeys(cfg); err != nil {
+		return cli.Usage(err)
+	}
 	service, err := callout.New(cfg, logger)
 	if err != nil {
 		return err

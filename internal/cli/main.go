@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -99,7 +100,11 @@ func report(stderr io.Writer, program string, err error) int {
 		exit = &ExitError{Code: CodeFailed, Err: err}
 	}
 	if exit.Err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", program, err)
+		text := err.Error()
+		if lines := strings.Count(text, "\n") + 1; lines > 1 { // each begins with its own place
+			text = fmt.Sprintf("%d problems:\n%s", lines, text)
+		}
+		fmt.Fprintf(stderr, "%s: %s\n", program, text)
 	}
 	if exit.Hint != "" {
 		fmt.Fprintf(stderr, "hint: %s\n", exit.Hint)

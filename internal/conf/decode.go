@@ -17,8 +17,8 @@ import (
 // MaxSize is the largest file, in bytes, that is read.
 const MaxSize = 1 << 20
 
-// Defaulter is a struct behind a pointer or in a list that has defaults of its own, which
-// hold once the file names it.
+// Defaulter is a struct behind a pointer, in a list or with a short form that has defaults
+// of its own, which hold once the file names it.
 type Defaulter interface{ SetDefaults() }
 
 // Decode reads the YAML document data over the struct that into points to. The file's name
@@ -108,6 +108,9 @@ func (d *decoder) value(path string, n *yaml.Node, v reflect.Value, isPath bool)
 	case n.Style&yaml.TaggedStyle != 0:
 		d.fail(path, n, "YAML tags are not accepted", "leave out the word that begins with !")
 	case isNull(n):
+	case hasShortForm(v.Type()) && n.Kind == yaml.MappingNode:
+		v.Set(fresh(v.Type()).Elem())
+		d.structure(path, n, v)
 	case isScalar(v.Type()):
 		d.scalar(path, n, v, isPath)
 	case v.Kind() == reflect.Pointer:
@@ -121,6 +124,8 @@ func (d *decoder) value(path string, n *yaml.Node, v reflect.Value, isPath bool)
 		d.mapping(path, n, v)
 	case v.Kind() == reflect.Slice:
 		d.list(path, n, v, isPath)
+	case v.Type() == anyType:
+		d.free(path, n, v)
 	default:
 		panic(fmt.Sprintf("conf: %s: type %s is not supported", path, v.Type()))
 	}

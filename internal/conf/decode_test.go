@@ -200,8 +200,8 @@ func TestUnsupportedTargetsPanic(t *testing.T) {
 	for name, into := range map[string]any{
 		"a struct that is no pointer": house{},
 		"a nil pointer":               (*house)(nil),
-		"a field of type any": &struct {
-			A any `yaml:"a"`
+		"a field of an unsigned type": &struct {
+			A uint `yaml:"a"`
 		}{},
 	} {
 		t.Run(name, func(t *testing.T) {

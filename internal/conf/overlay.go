@@ -94,11 +94,13 @@ func appendSettings(all []setting, t reflect.Type, parent setting) []setting {
 		if inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
 		}
-		if inner.Kind() == reflect.Struct && !isScalar(inner) {
+		isStruct := inner.Kind() == reflect.Struct
+		if isStruct && (!isScalar(inner) || hasShortForm(inner)) {
 			all = appendSettings(all, inner, s)
-			continue
 		}
-		all = append(all, s)
+		if !isStruct || isScalar(inner) {
+			all = append(all, s)
+		}
 	}
 	return all
 }

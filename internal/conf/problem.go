@@ -11,9 +11,11 @@
 // A struct takes part with `yaml:"name"` tags on its fields; a field without one is left
 // alone. Fields may be structs, pointers to structs, maps with string keys, slices,
 // strings, booleans, signed integers, floats, [time.Duration] (30s), [Size] (64KiB) and
-// whatever else implements [encoding.TextUnmarshaler]. Any other type panics: it is a
-// mistake in the program, not in the file. A field whose name ends in File or Files, or
-// that is tagged `path:"true"`, holds paths relative to the file that named them.
+// whatever else implements [encoding.TextUnmarshaler]; a struct with tagged fields that
+// implements it may be written either way, as one word or as a mapping. A field of type any
+// takes whatever YAML can say. Any other type panics: it is a mistake in the program, not in
+// the file. A field whose name ends in File or Files, or that is tagged `path:"true"`, holds
+// paths relative to the file that named them.
 package conf
 
 import (

@@ -27,6 +27,11 @@ func isScalar(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(textUnmarshalerType)
 }
 
+// hasShortForm reports whether a struct may be written as one word too: tls: true.
+func hasShortForm(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && isScalar(t) && len(fields(t)) > 0
+}
+
 func (d *decoder) scalar(path string, n *yaml.Node, v reflect.Value, isPath bool) {
 	message, hint := setScalar(n, v)
 	if message != "" {

@@ -2,7 +2,7 @@
 // of a Zitadel with one project, on loopback, to whoever asks. It is no identity provider.
 //
 //	go run ./callout/callouttest/testissuer --user sensor-1=sensor --user operator-1=operator
-//	curl 'http://127.0.0.1:8080/token?user=sensor-1'
+//	go run ./callout/callouttest/testissuer token sensor-1
 package main
 
 import (
@@ -23,10 +23,13 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stderr)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
+
+// defaultListen is where testissuer serves, and is looked for, unless told otherwise.
+const defaultListen = "127.0.0.1:8080"
 
 // options are the command line.
 type options struct {
@@ -34,16 +37,24 @@ type options struct {
 	users                        userList
 }
 
-// run serves until ctx ends. It returns the exit code: 0 done, 1 failed, 2 wrong usage.
-func run(ctx context.Context, args []string, stderr io.Writer) int {
+// run serves until ctx ends, or prints a token. It returns the exit code: 0 done, 1 failed,
+// 2 wrong usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "token" {
+		return runToken(ctx, args[1:], stdout, stderr)
+	}
 	var opts options
 	flags := flag.NewFlagSet("testissuer", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&opts.listen, "listen", "127.0.0.1:8080", "loopback `host:port` to listen on")
+	flags.StringVar(&opts.listen, "listen", defaultListen, "loopback `host:port` to listen on")
 	flags.StringVar(&opts.issuer, "issuer", "", "issuer `URL` to be known by; default that of --listen")
 	flags.StringVar(&opts.project, "project", callouttest.DefaultProjectID, "project `id`, the tokens' audience")
 	flags.StringVar(&opts.out, "out", "", "`directory` for the users' machine keys, NAME.json each")
 	flags.Var(&opts.users, "user", "`NAME=ROLE,…`, a machine user and the roles granted; repeatable")
+	flags.Usage = func() {
+		fmt.Fprint(stderr, "usage: testissuer [flags]            serve as an issuer\n       testissuer token [flags] NAME  print a token of one that serves, see testissuer token --help\n")
+		flags.PrintDefaults()
+	}
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return 0

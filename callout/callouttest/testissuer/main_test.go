@@ -42,7 +42,7 @@ func start(t *testing.T, args ...string) (addr string, out *screen, stop func() 
 	ctx, cancel := context.WithCancel(context.Background())
 	out = &screen{}
 	code := make(chan int, 1)
-	go func() { code <- run(ctx, append([]string{"--listen", "127.0.0.1:0"}, args...), out) }()
+	go func() { code <- run(ctx, append([]string{"--listen", "127.0.0.1:0"}, args...), io.Discard, out) }()
 	stop = sync.OnceValue(func() int {
 		cancel()
 		return <-code
@@ -130,6 +130,32 @@ func TestAnotherIssuerNameIsAskedForByHost(t *testing.T) {
 	}
 }
 
+func TestTheProgramPrintsTheTokensOfAnotherThatServes(t *testing.T) {
+	addr, _, _ := start(t, "--issuer", "http://sso.harmony.local:8080", "--user", "sensor-1=sensor")
+	tests := map[string]struct {
+		args   []string
+		code   int
+		stdout string
+		stderr string
+	}{
+		"a user":             {[]string{"sensor-1"}, 0, `^eyJ[\w-]+\.[\w-]+\.[\w-]+\n$`, `^$`},
+		"a short life":       {[]string{"--ttl", "15m", "sensor-1"}, 0, `^eyJ`, `^$`},
+		"nobody":             {[]string{"nobody"}, 1, `^$`, "no such user"},
+		"too long a life":    {[]string{"--ttl", "1000h", "sensor-1"}, 1, `^$`, `ttl "1000h"`},
+		"nobody who answers": {[]string{"--listen", "127.0.0.1:1", "sensor-1"}, 1, `^$`, "is testissuer running"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			args := append([]string{"token", "--listen", addr, "--issuer", "http://sso.harmony.local:8080"}, tt.args...)
+			code := run(t.Context(), args, &stdout, &stderr)
+			if code != tt.code || !regexp.MustCompile(tt.stdout).Match(stdout.Bytes()) || !regexp.MustCompile(tt.stderr).Match(stderr.Bytes()) {
+				t.Errorf("exit code %d, want %d; stdout %q, want %s; stderr %q, want %s", code, tt.code, &stdout, tt.stdout, &stderr, tt.stderr)
+			}
+		})
+	}
+}
+
 func TestWrongUsageIsExplained(t *testing.T) {
 	tests := map[string]struct {
 		args []string
@@ -143,13 +169,16 @@ func TestWrongUsageIsExplained(t *testing.T) {
 		"a wildcard as a name": {[]string{"--user", "*=sensor"}, 2, "user name"},
 		"a user twice":         {[]string{"--user", "a=b", "--user", "a=c"}, 2, "twice"},
 		"help":                 {[]string{"--help"}, 0, "-listen"},
+		"a token of nobody":    {[]string{"token"}, 2, "name one user"},
+		"a token of two":       {[]string{"token", "a", "b"}, 2, "name one user"},
+		"help about tokens":    {[]string{"token", "--help"}, 0, "-ttl"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			out := &screen{}
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()
-			if code := run(ctx, tt.args, out); code != tt.code || !strings.Contains(out.String(), tt.says) {
+			if code := run(ctx, tt.args, out, out); code != tt.code || !strings.Contains(out.String(), tt.says) {
 				t.Errorf("exit code %d, want %d; output %q, want %q in it", code, tt.code, out, tt.says)
 			}
 		})

@@ -1,0 +1,178 @@
+package callout_test
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"harmony-callout/callout"
+)
+
+func readDoc(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile("../" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestTheConfigurationReferenceHasEveryKey(t *testing.T) {
+	doc := readDoc(t, "docs/configuration.md")
+	var documented []string
+	for _, found := range regexp.MustCompile("`([A-Za-z\\[\\].]+)`").FindAllStringSubmatch(doc, -1) {
+		documented = append(documented, found[1])
+	}
+	// Below these a table row tells of several keys at once.
+	inProse := regexp.MustCompile(`^(keys\.operator\.accounts|roles\[\]\.(kv|streams))\.`)
+	for _, key := range yamlKeys(reflect.TypeFor[callout.Config](), "") {
+		if inProse.MatchString(key) {
+			key = key[strings.LastIndexByte(key, '.')+1:]
+		}
+		if !slices.Contains(documented, key) {
+			t.Errorf("%s is not in docs/configuration.md", key)
+		}
+	}
+}
+
+// yamlKeys lists the paths of all leaves of a struct type; a list of structs is name[].
+func yamlKeys(t reflect.Type, prefix string) []string {
+	var keys []string
+	for i := range t.NumField() {
+		f := t.Field(i)
+		path, typ := prefix+f.Tag.Get("yaml"), f.Type
+		for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice || typ.Kind() == reflect.Map {
+			if typ.Kind() == reflect.Slice && typ.Elem().Kind() == reflect.Struct && prefix == "" {
+				path += "[]"
+			}
+			typ = typ.Elem()
+		}
+		if typ.Kind() == reflect.Struct {
+			keys = append(keys, yamlKeys(typ, path+".")...)
+			continue
+		}
+		keys = append(keys, path)
+	}
+	return keys
+}
+
+func TestTheExamplesInTheDocumentationAreValid(t *testing.T) {
+	// What an example about roles leaves out.
+	const rest = `
+nats: {servers: [nats://127.0.0.1:4222], nkeySeedFile: keys/service.nk}
+keys: {accountSeedFile: keys/account.nk, xkeySeedFile: keys/xkey.nk}
+zitadel: {issuer: https://sso.example.com, projectID: "42"}
+`
+	fence := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
+	examples := map[string]string{"examples/quickstart/callout.yaml": readDoc(t, "examples/quickstart/callout.yaml")}
+	for _, path := range []string{"README.md", "docs/configuration.md", "docs/how-it-works.md", "docs/troubleshooting.md"} {
+		for _, found := range fence.FindAllStringSubmatch(readDoc(t, path), -1) {
+			text := found[1]
+			if strings.HasPrefix(text, "roles:") {
+				text += rest
+			}
+			examples[path+": "+found[1]] = text
+		}
+	}
+	if len(examples) < 6 {
+		t.Fatalf("only %d examples found", len(examples))
+	}
+	for name, text := range examples {
+		_, warnings, err := callout.Parse("callout.yaml", []byte(text), nil)
+		if err != nil || len(warnings) > 0 {
+			t.Errorf("%s\nerror %v, warnings %q", name, err, warnings)
+		}
+	}
+}
+
+func TestTheTroubleshootingHasEveryReason(t *testing.T) {
+	doc := readDoc(t, "docs/troubleshooting.md")
+	source := readDoc(t, "callout/reject.go")
+	reasons := regexp.MustCompile(`\bReason = "([a-z_]+)"`).FindAllStringSubmatch(source, -1)
+	if len(reasons) < 25 {
+		t.Fatalf("only %d reasons found in reject.go", len(reasons))
+	}
+	for _, reason := range reasons {
+		if !strings.Contains(doc, "\n| `"+reason[1]+"` |") {
+			t.Errorf("reason %s is not in docs/troubleshooting.md", reason[1])
+		}
+	}
+}
+
+func TestTheMetricsTableHasEveryMetric(t *testing.T) {
+	doc := readDoc(t, "docs/how-it-works.md")
+	names := regexp.MustCompile(`"(callout_[a-z_]+)"`).FindAllStringSubmatch(readDoc(t, "callout/metrics.go"), -1)
+	if len(names) < 8 {
+		t.Fatalf("only %d metrics found in metrics.go", len(names))
+	}
+	for _, name := range names {
+		if !strings.Contains(doc, "\n| `"+name[1]+"` |") {
+			t.Errorf("metric %s is not in docs/how-it-works.md", name[1])
+		}
+	}
+}
+
+// TestLinksBetweenDocumentsLead checks links to files and to headings.
+func TestLinksBetweenDocumentsLead(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^):# ]*)(#[^) ]*)?\)`)
+	heading := regexp.MustCompile(`(?m)^#+ (.*)$`)
+	for _, path := range []string{"README.md", "docs/configuration.md", "docs/how-it-works.md", "docs/troubleshooting.md"} {
+		for _, found := range link.FindAllStringSubmatch(readDoc(t, path), -1) {
+			target := path
+			if found[1] != "" {
+				dir := path[:strings.LastIndexByte(path, '/')+1]
+				target = strings.TrimPrefix(dir+found[1], "docs/../")
+			}
+			if _, err := os.Stat("../" + target); err != nil {
+				t.Errorf("%s links to %s: %v", path, found[0], err)
+				continue
+			}
+			if found[2] == "" {
+				continue
+			}
+			var anchors []string
+			for _, h := range heading.FindAllStringSubmatch(readDoc(t, target), -1) {
+				anchors = append(anchors, "#"+anchor(h[1]))
+			}
+			if !slices.Contains(anchors, found[2]) {
+				t.Errorf("%s links to %s: no such heading among %v", path, found[0], anchors)
+			}
+		}
+	}
+}
+
+// anchor is how GitHub names a heading in links.
+func anchor(heading string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(heading) {
+		switch {
+		case r == ' ':
+			b.WriteByte('-')
+		case r == '-' || r == '_' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func TestTheTableOfRolesInTheReadmeIsThatOfTheExample(t *testing.T) {
+	readme := readDoc(t, "README.md")
+	cfg, _, err := callout.Parse("callout.yaml", []byte(readDoc(t, "examples/quickstart/callout.yaml")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quote := func(subjects []string) string { return "`" + strings.Join(subjects, "`, `") + "`" }
+	for _, r := range cfg.Roles {
+		publish := quote(r.Publish.Allow)
+		if len(r.Publish.Deny) > 0 {
+			publish += " but not " + quote(r.Publish.Deny)
+		}
+		row := "\n| `" + r.Role + "` | `" + r.Account + "` | " + publish + " | " + quote(r.Subscribe.Allow) + " |"
+		if !strings.Contains(readme, row) {
+			t.Errorf("README.md has no row %s", row)
+		}
+	}
+}
