@@ -2,6 +2,7 @@ package callout_test
 
 import (
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -111,6 +112,36 @@ func TestTheMetricsTableHasEveryMetric(t *testing.T) {
 	for _, name := range names {
 		if !strings.Contains(doc, "\n| `"+name[1]+"` |") {
 			t.Errorf("metric %s is not in docs/how-it-works.md", name[1])
+		}
+	}
+}
+
+func TestTheDocumentationHasEveryWarningAndEveryReadiness(t *testing.T) {
+	troubleshooting, howItWorks := readDoc(t, "docs/troubleshooting.md"), readDoc(t, "docs/how-it-works.md")
+	warning := regexp.MustCompile(`[lL]ogger\.(?:Warn|Error)\("([^"]+)"`)
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	warnings := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		for _, found := range warning.FindAllStringSubmatch(readDoc(t, "callout/"+file), -1) {
+			warnings++
+			if !strings.Contains(troubleshooting, "`"+found[1]+"`") {
+				t.Errorf("%s logs %q, which is not in docs/troubleshooting.md", file, found[1])
+			}
+		}
+	}
+	texts := regexp.MustCompile(`Text: (?:fmt\.Sprintf\()?"([^"%]+)`).FindAllStringSubmatch(readDoc(t, "callout/http.go"), -1)
+	if warnings < 5 || len(texts) < 6 {
+		t.Fatalf("only %d warnings and %d texts of /readyz found", warnings, len(texts))
+	}
+	for _, found := range texts {
+		if !strings.Contains(howItWorks, "| `"+found[1]) {
+			t.Errorf("/readyz says %q, which is not in docs/how-it-works.md", found[1])
 		}
 	}
 }
