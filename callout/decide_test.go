@@ -125,6 +125,22 @@ func TestAnotherPolicyDecidesAgainAboutKnownTokens(t *testing.T) {
 	}
 }
 
+func TestADecisionUnderWayDuringAReloadLeavesNothingOfTheOldPolicy(t *testing.T) {
+	m := newMint(t)
+	d := m.decider(policyOf(t, nil))
+	token := m.token(payload(`"team":"blue"`))
+	old := d.policy.Load()
+	d.setPolicy(policyOf(t, nil, publishing("sensor", "APP", "team.{claim:team}")))
+	// One that began before the reload verifies the token now, by the claims of its policy.
+	if _, err := d.identify(old, []byte(token), testNow, nil, new(Decision)); err != nil {
+		t.Fatal(err)
+	}
+	p, _, reason := decideAt(t, d, token, testNow)
+	if reason != "" || !slices.Equal(p.Permissions.PublishAllow, []string{"team.blue"}) {
+		t.Errorf("reason %q, permit %+v", reason, p)
+	}
+}
+
 func TestTheAccountOfTheCalloutIsRefusedAlsoToKnownTokens(t *testing.T) {
 	m := newMint(t)
 	d := m.decider(policyOf(t, nil))

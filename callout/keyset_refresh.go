@@ -101,7 +101,11 @@ func (k *KeySet) fly(ctx context.Context, f *flight) {
 	if err != nil {
 		next = old.failed(err, now.Add(retryDelay(old.failures)))
 	} else {
-		next = old.replaced(set.parsedKeys, f.began, f.began.Add(max(k.outage, set.lifetime)), f.began.Add(refreshDelay(set.lifetime)))
+		due := refreshDelay(set.lifetime)
+		if len(set.keys) == 0 {
+			due = min(due, maxRetry) // an issuer without a usable key is in trouble, and we with it
+		}
+		next = old.replaced(set.parsedKeys, f.began, f.began.Add(max(k.outage, set.lifetime)), f.began.Add(due))
 		if f.kid != "" && next.keys[f.kid] == nil {
 			next.remember(f.kid, now, k.minRefetch)
 		}

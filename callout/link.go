@@ -39,7 +39,7 @@ const (
 // It subscribes only when it knows in which account it is: were a role to place clients
 // into that account, they would see the requests, and with them everybody's tokens.
 //
-// The client library holds its lock while it dials and logs in, which may take dialTimeout
+// The client library holds its lock while it dials and logs in, which may take loginTimeout
 // for each server. What must not wait, readiness and answers, goes by the state kept here.
 type link struct {
 	service *Service

@@ -104,10 +104,10 @@ func TestAServerThatHangsDelaysNeitherReadinessNorTheEnd(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	// For longer than the first attempt takes, readiness is asked again and again.
-	for end := time.Now().Add(dialTimeout + 300*time.Millisecond); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(loginTimeout + 300*time.Millisecond); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		began := time.Now()
 		r := s.Readiness()
-		if took := time.Since(began); took > dialTimeout/2 {
+		if took := time.Since(began); took > loginTimeout/2 {
 			t.Errorf("readiness took %s", took)
 		}
 		if r.Ready {
@@ -128,7 +128,7 @@ func TestAServerThatHangsDelaysNeitherReadinessNorTheEnd(t *testing.T) {
 	for _, l := range s.links { // and nothing stays behind
 		select {
 		case <-l.ended:
-		case <-time.After(3 * dialTimeout):
+		case <-time.After(3 * loginTimeout):
 			t.Error("a link runs on")
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -20,6 +21,9 @@ const (
 	reconnectDelay  = 10 * time.Millisecond
 	reconnectJitter = 30 * time.Millisecond
 	dialTimeout     = 2 * time.Second
+	// loginTimeout is longer than the 2 s that a server waits for a callout. A login that it
+	// does not know goes there, too, and its refusal must be read: a timeout says nothing.
+	loginTimeout    = 3 * time.Second
 	pingInterval    = 10 * time.Second
 	pingsUnanswered = 2
 	clientName      = "harmony-callout"
@@ -29,7 +33,8 @@ const (
 func natsOptions(cfg *NATSConfig, seeds *seedReader, logger *slog.Logger) ([]nats.Option, error) {
 	opts := []nats.Option{
 		nats.Name(clientName),
-		nats.Timeout(dialTimeout),
+		nats.SetCustomDialer(&net.Dialer{Timeout: dialTimeout}),
+		nats.Timeout(loginTimeout),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(pingsUnanswered),
 		nats.MaxReconnects(-1),
@@ -134,7 +139,7 @@ func isAuthTimeout(err error) bool {
 	return err != nil && strings.Contains(strings.ToLower(err.Error()), "authentication timeout")
 }
 
-// connectNATS opens one connection. It tries each server once, for dialTimeout at most, and
+// connectNATS opens one connection. It tries each server once, for loginTimeout at most, and
 // returns also when none answers: the connection is then made as soon as one does.
 func connectNATS(cfg *NATSConfig, opts []nats.Option) (*nats.Conn, error) {
 	c, err := nats.Connect(strings.Join(cfg.Servers, ","), opts...)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"harmony-callout/callout"
@@ -56,6 +57,27 @@ func newHarness(t *testing.T, server callouttest.NATSConfig, issuer callouttest.
 	return h
 }
 
+// serve starts another server with the configuration of h.nats, changed, and returns its URL.
+func (h *harness) serve(edit func(conf string) string) string {
+	h.t.Helper()
+	conf := edit(strings.Replace(h.nats.Config(), h.nats.URL()[len("nats://"):], "127.0.0.1:-1", 1))
+	var opts server.Options
+	if err := opts.ProcessConfigString(conf); err != nil {
+		h.t.Fatalf("%v in\n%s", err, conf)
+	}
+	opts.NoLog, opts.NoSigs = true, true
+	s, err := server.NewServer(&opts)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	s.Start()
+	h.t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(10 * time.Second) {
+		h.t.Fatal("the server is not ready")
+	}
+	return s.ClientURL()
+}
+
 // config is a callout.yaml for this system; more is put at its end.
 func (h *harness) config(more string) string {
 	xkey := ""
@@ -72,6 +94,12 @@ zitadel:
   projectID: %q
 http: {listen: "127.0.0.1:0"}
 %s`, h.nats.URL(), xkey, h.issuer.URL(), h.issuer.ProjectID(), more)
+}
+
+// quickKeys makes a callout look at the issuer's keys as often as it may: with an issuer whose
+// MaxAge is a second, about once in that time.
+func quickKeys(config string) string {
+	return strings.Replace(config, "zitadel:\n", "zitadel:\n  jwks: {minRefetch: 1s}\n", 1)
 }
 
 func (h *harness) load(text string) *callout.Config {
@@ -146,6 +174,21 @@ func (r *running) get(path string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
+// readyz waits until /readyz answers with a status and a text that holds a part.
+func (r *running) readyz(status int, part string) {
+	r.t.Helper()
+	var code int
+	var body string
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if code, body = r.get("/readyz"); code == status && strings.Contains(body, part) {
+			return
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("/readyz is %d %q, want %d with %q", code, body, status, part)
+		}
+	}
+}
+
 // token mints a token of a user with roles.
 func (h *harness) token(user string, roles ...string) string {
 	return h.issuer.Token(callouttest.TokenSpec{Subject: user, Username: user + "-name", Roles: roles})
@@ -177,6 +220,16 @@ func (h *harness) refused(token string, opts ...nats.Option) string {
 	// The record is written after the answer is sent.
 	eventually(h.t, "logged", func() bool { return reasonIn(h.logs.since(before)) != "" })
 	return reasonIn(h.logs.since(before))
+}
+
+// letsIn tells whether a client with the token gets in.
+func (h *harness) letsIn(token string, opts ...nats.Option) bool {
+	c, err := h.nats.Connect(token, opts...)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
 }
 
 func writeFile(t *testing.T, name, text string) {
