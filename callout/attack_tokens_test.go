@@ -63,7 +63,7 @@ func attacks(h *harness, keyServer string) []attack {
 			s.IssuedAt, s.NotBefore, s.Expires = time.Now().Add(time.Minute), time.Now(), time.Now().Add(time.Hour)
 		}), "not_yet_valid"},
 		{"ID token", token(func(s *callouttest.TokenSpec) { s.IDToken, s.ClientID = true, "app" }), "not_access_token"},
-		{"the algorithm none", token(func(s *callouttest.TokenSpec) { s.Algorithm = "none" }), "malformed_token"},
+		{"the algorithm none", token(func(s *callouttest.TokenSpec) { s.Algorithm = "none" }), "algorithm"},
 		{"the algorithm none with a signature", token(func(s *callouttest.TokenSpec) { s.Header = map[string]any{"alg": "none"} }), "algorithm"},
 		{"HS256 with the public key as secret", token(func(s *callouttest.TokenSpec) { s.Algorithm = "HS256" }), "algorithm"},
 		{"RS512", token(func(s *callouttest.TokenSpec) { s.Algorithm = "RS512" }), "algorithm"},

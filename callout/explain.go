@@ -78,10 +78,11 @@ func Explain(ctx context.Context, cfg *Config, logger *slog.Logger, credential [
 		_, awaited := keys.Await(wait, []byte(wanted.kid))
 		decision, trace = Decision{}, Trace{}
 		p, err = decider.decide(credential, conn, now, &trace, &decision)
-		if errors.As(err, &wanted) {
-			if awaited == nil {
-				awaited = ErrUnknownKey
-			}
+		if errors.As(err, &wanted) && awaited == nil {
+			awaited = ErrUnknownKey
+		}
+		// A refusal for want of keys gets the cause, which serve has in its log already.
+		if refused := (*RejectError)(nil); errors.As(err, &wanted) || awaited != nil && errors.As(err, &refused) && refused.Reason == ReasonIssuerUnavailable {
 			err = awaitedReason(awaited, wanted)
 		}
 	}

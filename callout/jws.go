@@ -20,11 +20,12 @@ type compactJWS struct {
 	signed                     []byte // header and payload with the dot between them
 }
 
-// splitJWS cuts a token that has exactly three segments, none of them empty.
+// splitJWS cuts a token of exactly three segments. The last may be empty, as it is where
+// alg is none: that is refused for the algorithm, which tells more than its form.
 func splitJWS(token []byte) (compactJWS, bool) {
 	first := bytes.IndexByte(token, '.')
 	last := bytes.LastIndexByte(token, '.')
-	if first <= 0 || last == first || last == len(token)-1 || last == first+1 {
+	if first <= 0 || last == first || last == first+1 {
 		return compactJWS{}, false
 	}
 	payload := token[first+1 : last]

@@ -87,7 +87,7 @@ func rejectf(r Reason, format string, args ...any) *RejectError {
 }
 
 // quoteMax bounds what of a stranger's value reaches a log line.
-const quoteMax = 128
+const quoteMax = 64
 
 // printable makes a stranger's bytes fit for a log line: bounded, on one line, valid UTF-8.
 func printable(b []byte) string {

@@ -44,6 +44,10 @@ func sectionsThatDiffer(a, b *Config) []string {
 // hangup, until ctx ends. A file that is not valid changes nothing.
 func (s *Service) Watch(ctx context.Context, file string, environ []string, hangup <-chan os.Signal) {
 	last := digest(file)
+	// It may have changed between the start, which read it, and now.
+	if cfg, _, err := Load(file, environ); err == nil && !reflect.DeepEqual(cfg, &s.cfg) {
+		s.reloadFile(file, environ)
+	}
 	tick := time.NewTicker(reloadPoll)
 	defer tick.Stop()
 	for {

@@ -127,6 +127,22 @@ func TestAChangedFileIsNoticedWithoutASignal(t *testing.T) {
 	eventually(t, "denied", func() bool { return !h.letsIn(token) })
 }
 
+func TestAChangeDuringTheStartIsNotMissed(t *testing.T) {
+	h := newHarness(t, callouttest.NATSConfig{}, callouttest.IssuerConfig{})
+	r := h.start(h.config(defaultRoles))
+	file := filepath.Join(h.dir, "callout.yaml")
+	writeFile(t, file, h.config(defaultRoles+"deny: {users: [s1]}\n"))
+	ctx, cancel := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	watching.Go(func() { r.Watch(ctx, file, nil, nil) })
+	eventually(t, "denied", func() bool { return !h.letsIn(h.token("s1", "sensor")) })
+	cancel()
+	watching.Wait()
+	if n := strings.Count(h.logs.String(), "reloaded roles"); n != 1 {
+		t.Errorf("reloaded %d times, want once", n)
+	}
+}
+
 func TestReloadingUnderLoadMixesNothing(t *testing.T) {
 	h := newHarness(t, callouttest.NATSConfig{XKey: true}, callouttest.IssuerConfig{})
 	w := h.start(h.config(defaultRoles))

@@ -198,7 +198,7 @@ func (c *claims) userName() string {
 }
 
 func printableList(list []string) string {
-	const most = 8
+	const most = 4
 	s := "["
 	for i, item := range list {
 		if i == most {
