@@ -103,7 +103,7 @@ func (k *KeySet) fly(ctx context.Context, f *flight) {
 	} else {
 		due := refreshDelay(set.lifetime)
 		if len(set.keys) == 0 {
-			due = min(due, maxRetry) // an issuer without a usable key is in trouble, and we with it
+			due = min(due, k.minRefetch) // an issuer without a usable key is in trouble, and we with it
 		}
 		next = old.replaced(set.parsedKeys, f.began, f.began.Add(max(k.outage, set.lifetime)), f.began.Add(due))
 		if f.kid != "" && next.keys[f.kid] == nil {

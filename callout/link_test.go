@@ -99,6 +99,7 @@ func blackHole(t *testing.T) string {
 }
 
 func TestAServerThatHangsDelaysNeitherReadinessNorTheEnd(t *testing.T) {
+	t.Parallel()
 	s := newLinkService(t, blackHole(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -135,6 +136,7 @@ func TestAServerThatHangsDelaysNeitherReadinessNorTheEnd(t *testing.T) {
 }
 
 func TestAServiceStopsWhileItsFirstAttemptIsUnderWay(t *testing.T) {
+	t.Parallel()
 	s := newLinkService(t, blackHole(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -106,7 +106,8 @@ func TestCheckOnlineNamesWhatDoesNotFit(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := newHarness(t, callouttest.NATSConfig{XKey: !tt.unsealed}, callouttest.IssuerConfig{})
+			// Nobody answers the probe's client: a server that waits for less ends it sooner.
+			h := newHarness(t, callouttest.NATSConfig{XKey: !tt.unsealed, AuthTimeout: 500 * time.Millisecond}, callouttest.IssuerConfig{})
 			text := h.config(defaultRoles)
 			for file, seed := range tt.seeds {
 				writeFile(t, filepath.Join(h.dir, file), string(seed))
@@ -117,9 +118,7 @@ func TestCheckOnlineNamesWhatDoesNotFit(t *testing.T) {
 			if tt.text != nil {
 				text = tt.text(h, text)
 			}
-			began := time.Now()
 			good, bad := h.probe(text)
-			t.Log(time.Since(began))
 			if len(tt.says) == 0 {
 				if len(bad) > 0 || len(good) != 3 {
 					t.Errorf("good %q, bad %q; want issuer, login and auth_callout to be good", good, bad)

@@ -169,6 +169,7 @@ func TestDrainingAnswersWhatStillWaitsWhenItsTimeIsOver(t *testing.T) {
 }
 
 func TestDrainingWaitsForTheIssuerWhileItMay(t *testing.T) {
+	t.Parallel()
 	p := newPooled(t)
 	p.forgetKeys()
 	p.pushUnknown(3)

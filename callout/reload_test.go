@@ -157,7 +157,7 @@ func TestReloadingUnderLoadMixesNothing(t *testing.T) {
 		}
 	})
 	l := h.connectInLoops(4)
-	l.wait(t, 200)
+	l.wait(t, 100)
 	l.end()
 	stop.Store(true)
 	reloading.Wait()

@@ -65,9 +65,9 @@ func TestOneOfTwoCalloutsIsStoppedWithoutAFailedConnect(t *testing.T) {
 	// 200 of them keep two cores busy for longer than servers wait, if these cores do all else
 	// besides; a few at a time say as much about what gets lost.
 	l := h.connectInLoops(24)
-	l.wait(t, 200)
+	l.wait(t, 100)
 	first.stop()
-	l.wait(t, 200)
+	l.wait(t, 100)
 	l.end()
 	if n := l.failed.Load(); n > 0 {
 		t.Errorf("%d of %d connects failed", n, l.connects.Load())

@@ -96,6 +96,7 @@ func TestAServiceWhoseLoginIsRefusedSaysSo(t *testing.T) {
 }
 
 func TestAServiceUserWhomAuthUsersDoesNotNameSaysSo(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, callouttest.NATSConfig{}, callouttest.IssuerConfig{})
 	// The server asks the callout about such a user, who is the callout.
 	url := h.serve(func(conf string) string {

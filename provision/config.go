@@ -20,9 +20,12 @@ type Config struct {
 // IssuerConfig is where Zitadel is reached from outside.
 type IssuerConfig struct {
 	Host string    `yaml:"host"`
-	Port int       `yaml:"port"`
+	Port int       `yaml:"port"` // 0: the scheme's own
 	TLS  TLSConfig `yaml:"tls"`
 }
+
+// Issuer makes the one value of which all URLs are made.
+func (c IssuerConfig) Issuer() (Issuer, error) { return NewIssuer(c.Host, c.Port, c.TLS.Enabled) }
 
 // OpenBaoConfig is where OpenBao is reached, and how it keeps what it holds.
 type OpenBaoConfig struct {
@@ -129,14 +132,6 @@ type ChartsConfig struct {
 type ChartConfig struct {
 	Repo    string         `yaml:"repo"`
 	Version string         `yaml:"version"`
-	Path    string         `yaml:"path"`
+	Path    string         `yaml:"path" path:"true"`
 	Values  map[string]any `yaml:"values"`
-}
-
-// TLSConfig is how TLS is had: from a Secret, or from a cert-manager issuer. `tls: false`
-// and `tls: true` are read too; true without a source means self-signed.
-type TLSConfig struct {
-	Enabled    bool   `yaml:"-"`
-	SecretName string `yaml:"secretName"`
-	IssuerRef  string `yaml:"issuerRef"`
 }

@@ -4,7 +4,8 @@
 //
 // # From a configuration to a running system
 //
-// A [Config] says what is wanted. A target makes a list of [Step] values of it: each can be
+// A [Config] says what is wanted ([ReadConfig], [ParseConfig]; [Example] is the one that is
+// built in). A [Target] makes a [System] of it, and that a list of [Step] values: each can be
 // observed, which gives its [Condition] and the [Change] values that would bring it about.
 // [Runner.Plan] stops there. [Runner.Up] applies the changes in order, notes what the live
 // system will never tell again in the [State] after each, and has each step prove itself.

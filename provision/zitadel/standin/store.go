@@ -1,0 +1,302 @@
+package standin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// store is everything that the stand-in knows, in memory and in the journal.
+type store struct {
+	clock   clock
+	journal *journal
+
+	mu     sync.RWMutex
+	lag    time.Duration
+	tables map[string]anyTable
+	taken  map[string]string // what is unique → whose it is
+	last   map[string]meta   // aggregate → its last event
+	latest stamp             // when the last event of all was
+
+	instance   *table[instanceRow]
+	orgs       *table[orgRow]
+	projects   *table[projectRow]
+	roles      *table[roleRow]
+	apps       *table[appRow]
+	appKeys    *table[keyRow]
+	users      *table[userRow]
+	userKeys   *table[keyRow]
+	grants     *table[grantRow]
+	members    *table[memberRow]
+	pats       *table[patRow]
+	idps       *table[idpRow]
+	webKeys    *table[webKeyRow]
+	sessions   *table[sessionRow]
+	deviceAuth *table[deviceRow]
+	tokens     *table[tokenRow]
+	events     *table[eventRow]
+}
+
+// change is one line of the journal: rows that were put, and rows that are gone.
+type change struct {
+	Rows []changedRow `json:"rows"`
+}
+
+type changedRow struct {
+	Kind string          `json:"kind"`
+	ID   string          `json:"id"`
+	Row  json.RawMessage `json:"row,omitempty"` // absent: deleted
+}
+
+func openStore(dir string) (*store, error) {
+	s := &store{tables: map[string]anyTable{}, taken: map[string]string{}, last: map[string]meta{}}
+	s.instance = addTable[instanceRow](s, "instance", nil)
+	s.orgs = addTable(s, "org", func(o *orgRow) []string { return unique("org", o.Name) })
+	s.projects = addTable(s, "project", func(p *projectRow) []string { return unique("project", p.Owner, p.Name) })
+	s.roles = addTable(s, "role", func(r *roleRow) []string { return unique("role", r.ProjectID, r.Key) })
+	s.apps = addTable(s, "app", func(a *appRow) []string { return unique("app", a.ProjectID, a.Name) })
+	s.appKeys = addTable[keyRow](s, "app key", nil)
+	s.users = addTable(s, "user", func(u *userRow) []string { return unique("user", u.Username) })
+	s.userKeys = addTable[keyRow](s, "user key", nil)
+	s.grants = addTable(s, "grant", func(g *grantRow) []string { return unique("grant", g.UserID, g.ProjectID, g.Owner) })
+	s.members = addTable(s, "member", func(m *memberRow) []string { return unique("member", m.Resource, m.UserID) })
+	s.pats = addTable[patRow](s, "pat", nil)
+	s.idps = addTable[idpRow](s, "idp", nil)
+	s.webKeys = addTable[webKeyRow](s, "web key", nil)
+	s.sessions = addTable[sessionRow](s, "session", nil)
+	s.deviceAuth = addTable[deviceRow](s, "device authorization", nil)
+	s.tokens = addTable[tokenRow](s, "token", nil)
+	s.events = addTable[eventRow](s, "event", nil)
+
+	lines := 0
+	var err error
+	s.journal, err = openJournal(dir, func(line []byte) error {
+		lines++
+		return s.replay(line)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.compact(lines); err != nil {
+		return nil, errors.Join(err, s.journal.close())
+	}
+	return s, nil
+}
+
+func addTable[T any](s *store, kind string, unique func(*T) []string) *table[T] {
+	t := newTable(kind, unique)
+	s.tables[kind] = t
+	return t
+}
+
+// unique makes one constraint of its parts. Zitadel compares them without regard to case.
+func unique(parts ...string) []string { return []string{strings.ToLower(strings.Join(parts, "\x00"))} }
+
+// replay takes one line of the journal into memory.
+func (s *store) replay(line []byte) error {
+	var c change
+	if err := json.Unmarshal(line, &c); err != nil {
+		return err
+	}
+	for _, r := range c.Rows {
+		t := s.tables[r.Kind]
+		if t == nil {
+			return fmt.Errorf("a row of kind %q, which this version does not know", r.Kind)
+		}
+		for _, u := range t.unload(r.ID) {
+			delete(s.taken, u)
+		}
+		if r.Row == nil {
+			continue
+		}
+		unique, err := t.load(r.ID, r.Row)
+		if err != nil {
+			return err
+		}
+		for _, u := range unique {
+			s.taken[u] = r.ID
+		}
+		s.clock.seen(time.Time{}, r.ID)
+		if r.Kind == s.events.kind {
+			e := s.events.rows[r.ID]
+			if e.Sequence > s.last[e.aggregate()].Sequence {
+				s.last[e.aggregate()] = e.meta()
+			}
+			if e.Created.After(s.latest.Time) {
+				s.latest = e.Created
+			}
+			s.clock.seen(e.Created.Time, "")
+		}
+	}
+	return nil
+}
+
+// compact rewrites the journal when most of its lines speak of rows that have changed since.
+func (s *store) compact(lines int) error {
+	const worthwhile = 1024
+	rows := 0
+	for _, t := range s.tables {
+		rows += t.len()
+	}
+	if lines < worthwhile || lines < 2*rows {
+		return nil
+	}
+	return s.journal.rewrite(func(put func([]byte) error) error {
+		for kind, t := range s.tables {
+			err := t.each(func(id string, row any) error {
+				data, err := json.Marshal(row)
+				if err != nil {
+					return fmt.Errorf("encode %s: %w", kind, err)
+				}
+				line, err := json.Marshal(change{[]changedRow{{Kind: kind, ID: id, Row: data}}})
+				if err != nil {
+					return fmt.Errorf("encode %s: %w", kind, err)
+				}
+				return put(line)
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// tx is one change while it is made. What it puts is there at once for itself; if its
+// function fails all of it is taken back.
+type tx struct {
+	*store
+	now    stamp
+	editor string // user id
+	rows   []changedRow
+	undo   []func()
+}
+
+// update makes a change: all of it, or nothing and the error of f. It is in memory when
+// update returns and on the disk after [store.wait].
+func (s *store) update(editor string, f func(*tx) error) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := &tx{store: s, now: s.clock.now(), editor: editor}
+	defer func() {
+		if err != nil {
+			for n := len(t.undo) - 1; n >= 0; n-- {
+				t.undo[n]()
+			}
+		}
+	}()
+	if err := f(t); err != nil {
+		return err
+	}
+	if len(t.rows) == 0 {
+		return nil
+	}
+	line, err := json.Marshal(change{t.rows})
+	if err != nil {
+		return fmt.Errorf("encode change: %w", err)
+	}
+	_, err = s.journal.append(line)
+	return err
+}
+
+// view lets f read a moment at which no change is half made.
+func (s *store) view(f func()) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	f()
+}
+
+// wait returns once everything that was changed so far is on the disk.
+func (s *store) wait() error { return s.journal.wait() }
+
+func (s *store) setLag(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lag = d
+}
+
+// errTaken is the violation of a unique constraint.
+var errTaken = errors.New("taken")
+
+// put stores a row, new or in place of the one with that id.
+func put[T any](t *tx, in *table[T], id string, row *T) error {
+	former := in.rows[id]
+	wanted := in.unique(row)
+	for _, u := range wanted {
+		if owner, taken := t.taken[u]; taken && owner != id {
+			return errTaken
+		}
+	}
+	data, err := json.Marshal(row)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", in.kind, err)
+	}
+	replace(t, in, id, former, row)
+	t.rows = append(t.rows, changedRow{Kind: in.kind, ID: id, Row: data})
+	return nil
+}
+
+// drop deletes a row that may not be there.
+func drop[T any](t *tx, in *table[T], id string) {
+	former := in.rows[id]
+	if former == nil {
+		return
+	}
+	replace(t, in, id, former, nil)
+	t.rows = append(t.rows, changedRow{Kind: in.kind, ID: id})
+}
+
+func replace[T any](t *tx, in *table[T], id string, former, row *T) {
+	in.remember(id, time.Now(), t.lag)
+	set := func(was, is *T) {
+		if was != nil {
+			for _, u := range in.unique(was) {
+				delete(t.taken, u)
+			}
+		}
+		if is == nil {
+			delete(in.rows, id)
+			return
+		}
+		in.rows[id] = is
+		for _, u := range in.unique(is) {
+			t.taken[u] = id
+		}
+	}
+	set(former, row)
+	t.undo = append(t.undo, func() { set(row, former) })
+}
+
+// event records that something happened to an aggregate and returns it as a row's history.
+func (t *tx) event(typ, aggregateType, aggregateID, owner string, payload any) (meta, error) {
+	e := &eventRow{
+		Type: typ, AggregateType: aggregateType, AggregateID: aggregateID, Owner: owner,
+		Editor: t.editor, Created: t.now,
+	}
+	if payload != nil {
+		data, err := json.Marshal(payload)
+		if err != nil {
+			return meta{}, fmt.Errorf("encode event %s: %w", typ, err)
+		}
+		e.Payload = data
+	}
+	key, former, latest := e.aggregate(), t.last[e.aggregate()], t.latest
+	e.Sequence = former.Sequence + 1
+	t.last[key], t.latest = e.meta(), t.now
+	t.undo = append(t.undo, func() { t.last[key], t.latest = former, latest })
+	return e.meta(), put(t, t.events, t.clock.newID(), e)
+}
+
+// lastOf is the last event of an aggregate; zero if nothing ever happened to it.
+func (s *store) lastOf(aggregateType, id string) meta {
+	return s.last[(&eventRow{AggregateType: aggregateType, AggregateID: id}).aggregate()]
+}
+
+// latestEvent is when anything last happened.
+func (s *store) latestEvent() (at stamp) {
+	s.view(func() { at = s.latest })
+	return at
+}
