@@ -60,6 +60,9 @@ func TestTheHTTPServerAnswersBeforeTheServiceRuns(t *testing.T) {
 		"/readyz":  {503, "not serving: starting\n"},
 		"/metrics": {200, "callout_ready 0\n"},
 		"/":        {404, ""},
+		// Go's own and the process's.
+		"/metrics?a": {200, "go_goroutines "},
+		"/metrics?b": {200, "process_start_time_seconds "},
 	} {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))

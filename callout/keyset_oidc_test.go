@@ -67,7 +67,7 @@ func TestZitadelOIDCVerifiesWithTheKeySet(t *testing.T) {
 		}
 	})
 	t.Run("two signatures", func(t *testing.T) {
-		jws, err := jose.ParseSigned(signed(t, jose.EdDSA, edKey, "ed", claims), []jose.SignatureAlgorithm{jose.EdDSA})
+		jws, err := jose.ParseSignedCompact(signed(t, jose.EdDSA, edKey, "ed", claims), []jose.SignatureAlgorithm{jose.EdDSA})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -108,6 +108,7 @@ func (p *pooled) eventually(what string, ok func() bool) {
 func (p *pooled) forgetKeys() { p.desk.handler.decider.verifier.Keys.current.Store(new(view)) }
 
 func TestRequestsThatNeedTheIssuerDoNotDelayOthers(t *testing.T) {
+	t.Parallel()
 	p := newPooled(t)
 	good := p.desk.token()
 	keys := p.desk.handler.decider.verifier.Keys

@@ -106,6 +106,7 @@ func TestABadFileChangesNothingAndIsLogged(t *testing.T) {
 }
 
 func TestOtherChangesNeedARestartAndAreNamed(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, callouttest.NATSConfig{}, callouttest.IssuerConfig{})
 	w := h.watch(h.config(defaultRoles))
 	text := strings.Replace(h.config(defaultRoles+"admission: {maxAge: 1s}\n"), `projectID: "`, `projectID: "9`, 1)
@@ -114,6 +115,7 @@ func TestOtherChangesNeedARestartAndAreNamed(t *testing.T) {
 }
 
 func TestAChangedFileIsNoticedWithoutASignal(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, callouttest.NATSConfig{}, callouttest.IssuerConfig{})
 	w := h.watch(h.config(defaultRoles))
 	token := h.token("s1", "sensor")
@@ -128,6 +130,7 @@ func TestAChangedFileIsNoticedWithoutASignal(t *testing.T) {
 }
 
 func TestAChangeDuringTheStartIsNotMissed(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, callouttest.NATSConfig{}, callouttest.IssuerConfig{})
 	r := h.start(h.config(defaultRoles))
 	file := filepath.Join(h.dir, "callout.yaml")

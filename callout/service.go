@@ -2,6 +2,7 @@ package callout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
 // drainTimeout bounds how long a service that is being stopped answers what it has: no
@@ -74,6 +76,10 @@ func New(cfg *Config, logger *slog.Logger) (*Service, error) {
 		}
 		return status.Age
 	})
+	if err == nil {
+		err = errors.Join(s.registry.Register(collectors.NewGoCollector()),
+			s.registry.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}

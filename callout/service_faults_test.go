@@ -28,6 +28,7 @@ func TestTokensOfANewKeyGetInAtOnce(t *testing.T) {
 }
 
 func TestTokensOfARemovedKeyAreRefusedAfterTheNextRefresh(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, callouttest.NATSConfig{}, impatient)
 	h.start(quickKeys(h.config(defaultRoles)))
 	kid := h.issuer.ActiveKey()
@@ -35,6 +36,7 @@ func TestTokensOfARemovedKeyAreRefusedAfterTheNextRefresh(t *testing.T) {
 	h.connect(seen, "s1")
 	h.issuer.RemoveKey(kid)
 	eventually(t, "refused, though it was verified before", func() bool { return !h.letsIn(seen) })
+	eventually(t, "logged", func() bool { return strings.Contains(h.logs.String(), "unknown_key") })
 	for _, token := range []string{seen, unseen} {
 		if reason := h.refused(token); reason != "unknown_key" {
 			t.Errorf("reason %s, want unknown_key", reason)
@@ -44,6 +46,7 @@ func TestTokensOfARemovedKeyAreRefusedAfterTheNextRefresh(t *testing.T) {
 }
 
 func TestAKeyThatIsPublishedLateIsFound(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, callouttest.NATSConfig{}, callouttest.IssuerConfig{})
 	h.start(quickKeys(h.config(defaultRoles)))
 	kid := h.issuer.Rotate()
@@ -136,6 +139,7 @@ func TestAnIssuerThatLiesIsNotBelieved(t *testing.T) {
 }
 
 func TestAnIssuerThatIsDeadAtTheStartHealsByItself(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, callouttest.NATSConfig{}, callouttest.IssuerConfig{})
 	h.issuer.Stop()
 	r := h.startUnready(h.config(defaultRoles))
@@ -152,6 +156,7 @@ func TestAnIssuerThatIsDeadAtTheStartHealsByItself(t *testing.T) {
 }
 
 func TestKnownKeysOutliveAnIssuerThatDies(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, callouttest.NATSConfig{}, impatient)
 	r := h.start(quickKeys(h.config(defaultRoles)))
 	seen, unseen := h.token("s1", "sensor"), h.token("s2", "sensor")

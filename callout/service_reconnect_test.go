@@ -53,6 +53,7 @@ func TestACalloutComesBackWithItsServer(t *testing.T) {
 }
 
 func TestACalloutWaitsForAServerThatIsNotThereYet(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, callouttest.NATSConfig{}, callouttest.IssuerConfig{})
 	h.nats.Stop()
 	r := h.startUnready(h.config(defaultRoles))

@@ -39,7 +39,10 @@ type Options struct {
 	// PortNATS and PortIssuer are where a local system listens: 0 any free port, remembered;
 	// [PortOfFile] what the configuration says.
 	PortNATS, PortIssuer int
-	Log                  *slog.Logger
+	// Command makes of "token sensor-1" what a person types for it, with the flags that lead
+	// to this very system; nil: as in "provision token sensor-1".
+	Command func(words string) string
+	Log     *slog.Logger
 }
 
 // PortOfFile leaves a port to the configuration.
@@ -51,8 +54,9 @@ type System interface {
 	Steps() []Step
 	// Rotation are the steps that replace a key, with overlap: part "machine-key" of a user.
 	Rotation(part, name string) ([]Step, error)
-	// Serve is called after the steps are through, and the notes closed. It calls ready once with what the system
-	// answers to, and returns nil when ctx ends, or at once where nothing needs this process.
+	// Serve is called after the steps are through, and the notes closed. It calls ready once
+	// with what the system answers to, and returns nil when ctx ends, or at once where nothing
+	// needs this process.
 	Serve(ctx context.Context, ready func(Access)) error
 	// Access says how the system is reached; an error with a hint where it is not up.
 	Access(ctx context.Context) (Access, error)
@@ -62,7 +66,7 @@ type System interface {
 	// not. A proof that failed is no error; that nothing could be tried is.
 	Verify(ctx context.Context, each func(Proof)) error
 	// Next is what to tell a person after up: commands to type, and where keys lie.
-	Next(Access) []string
+	Next(ctx context.Context, a Access) []string
 	// Close lets go of connections. It stops nothing that was brought up.
 	Close() error
 }

@@ -21,7 +21,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 refused, 130 int
 		newCheckCommand(),
 		newExplainCommand(),
 		newKeygenCommand(),
-		newVersionCommand(),
+		cli.VersionCommand("callout"),
 	)
 	return root
 }

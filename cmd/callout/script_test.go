@@ -1,13 +1,12 @@
 package main
 
 import (
-	"errors"
-	"os/exec"
-	"strconv"
 	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"harmony-callout/internal/clitest"
 )
 
 func TestMain(m *testing.M) {
@@ -26,7 +25,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":     exits,
+			"exits":     clitest.Exits,
 			"terminate": terminate,
 			"servers":   startServers,
 			"ready":     awaitReady,
@@ -34,23 +33,6 @@ func TestScript(t *testing.T) {
 			"hides":     hides,
 		},
 	})
-}
-
-// exits runs a command and wants an exit code: exits 2 callout --nonsense.
-func exits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits CODE PROGRAM [ARG...]")
-	}
-	code := "0"
-	err := ts.Exec(args[1], args[2:]...)
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		code = strconv.Itoa(exit.ExitCode())
-	} else if err != nil {
-		ts.Fatalf("%v", err)
-	}
-	if code != args[0] {
-		ts.Fatalf("exit code %s, want %s", code, args[0])
-	}
 }
 
 // terminate sends SIGTERM, which testscript's own kill does not know, to every program in the

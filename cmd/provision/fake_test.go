@@ -105,7 +105,7 @@ func (s *fakeSystem) Verify(_ context.Context, each func(provision.Proof)) error
 	return nil
 }
 
-func (s *fakeSystem) Next(a provision.Access) []string {
+func (s *fakeSystem) Next(_ context.Context, a provision.Access) []string {
 	return []string{"NATS is at " + a.NATS, "keys lie in " + s.options.Keys.Location("users")}
 }
 

@@ -29,7 +29,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 differences (pla
 		newTokenCommand(screen),
 		newRotateCommand(screen),
 		newConfigCommand(),
-		newVersionCommand(),
+		cli.VersionCommand("provision"),
 	)
 	return root
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"harmony-callout/internal/cli"
 	"harmony-callout/provision/ui"
 )
 
@@ -18,8 +17,8 @@ func newRotateCommand(screen *ui.Screen) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate machine-key USER [-f FILE]",
 		Short: "Replace a key, with overlap",
-		Long: `rotate machine-key makes a new key of a machine user, registers it, and only then removes
-the old one, so that whoever still uses that can change over meanwhile.`,
+		Long: `rotate machine-key makes a new key of a machine user and registers it. The old one stays valid
+for an hour, so that whoever still uses it can change over; the next up after that deletes it.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0:
@@ -48,7 +47,7 @@ func rotate(ctx context.Context, s *session, user string) error {
 	}
 	steps, err := s.system.Rotation(partMachineKey, user)
 	if err != nil {
-		return cli.Usage(err)
+		return err
 	}
 	r, end, err := s.runner(steps)
 	if err != nil {

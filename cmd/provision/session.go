@@ -74,7 +74,8 @@ func (s *session) open() error {
 		Dir: s.dir, Notes: s.state, Keys: s.keys,
 		Serve: s.verb == "up" && !s.flags.dryRun, Prune: s.flags.prune, KeepData: s.flags.keepData,
 		PortNATS: s.flags.portNATS, PortIssuer: s.flags.portIssuer,
-		Log: cli.Logger(ctx),
+		Command: s.command,
+		Log:     cli.Logger(ctx),
 	})
 	return err
 }

@@ -19,7 +19,12 @@ func newTokenCommand(screen *ui.Screen) *cobra.Command {
 		Use:     "token USER [-f FILE]",
 		Short:   "Print a fresh access token of a machine user",
 		Example: `  nats --token "$(provision token sensor-1)" pub telemetry.ID.temperature 21`,
-		Args:    cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("name one machine user, not %d: token USER", len(args))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return with(cmd, screen, "token", f, func(ctx context.Context, s *session) error { return token(ctx, s, args[0]) })
 		},

@@ -110,7 +110,7 @@ func (s *session) ready(a provision.Access) {
 		return
 	}
 	fmt.Fprintln(out)
-	for _, line := range s.system.Next(a) {
+	for _, line := range s.system.Next(s.cmd.Context(), a) {
 		fmt.Fprintln(out, line)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 
 	"harmony-callout/callout"
 	"harmony-callout/internal/secret"
@@ -14,6 +13,10 @@ import (
 
 // Serve keeps the system up until ctx ends.
 func (s *System) Serve(ctx context.Context, ready func(provision.Access)) error {
+	if s.callout == nil {
+		s.log.Warn("--only or --skip left parts out that are not there yet: nothing is served")
+		return nil
+	}
 	access, err := s.Access(ctx)
 	if err != nil {
 		return err
@@ -102,8 +105,15 @@ func (s *System) Verify(ctx context.Context, each func(provision.Proof)) error {
 	return nil
 }
 
+// someUsers is how many users up names at its end.
+const someUsers = 3
+
 // Next is what to type after up.
-func (s *System) Next(access provision.Access) []string {
+func (s *System) Next(ctx context.Context, access provision.Access) []string {
+	command := s.opts.Command
+	if command == nil {
+		command = func(words string) string { return "provision " + words }
+	}
 	lines := []string{
 		"Everything is up, on this machine alone, until Ctrl-C. It is no identity provider for production.",
 		"  NATS     " + access.NATS,
@@ -112,10 +122,21 @@ func (s *System) Next(access provision.Access) []string {
 		"  callout  " + s.calloutFile() + "   (http://" + s.ports.address(httpPort) + "/readyz)",
 		"",
 		"In another shell:",
-		"  provision verify          # what each machine user may do, proven by doing it",
+		"  # what each machine user may do, proven by doing it",
+		"  " + command("verify"),
 	}
-	for _, grant := range slices.Concat(s.cfg.Zitadel.Grants) {
-		lines = append(lines, fmt.Sprintf("  provision token %-9s # a fresh access token, for: nats --server %s --token \"$(provision token %s)\" …", grant.User, access.NATS, grant.User))
+	users := access.Users[:min(len(access.Users), someUsers)]
+	for _, user := range users {
+		key, err := s.conv.Key(ctx, user)
+		if err != nil {
+			continue // verify says what is the matter with it
+		}
+		lines = append(lines,
+			"  # as "+user+", whose id is "+key.UserID,
+			fmt.Sprintf(`  nats --server %s --token "$(%s)" --inbox-prefix _INBOX_%s rtt`, access.NATS, command("token "+user), key.UserID))
+	}
+	if more := len(access.Users) - len(users); more > 0 {
+		lines = append(lines, fmt.Sprintf("  # and so for %d more machine users", more))
 	}
 	return lines
 }

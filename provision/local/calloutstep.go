@@ -79,15 +79,16 @@ func (s *calloutStep) Probe(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, grant := range s.cfg.Zitadel.Grants {
-		client, err := s.natsClient(ctx, grant.User)
-		if err != nil {
-			return err
-		}
-		if err := client.Try(ctx, nil); err != nil {
-			return provision.WithHint(fmt.Errorf("as %s: %w", grant.User, err), "see why: provision token "+grant.User+" | callout explain --config "+s.calloutFile())
-		}
+	if len(s.cfg.Zitadel.Grants) == 0 {
 		return nil
+	}
+	user := s.cfg.Zitadel.Grants[0].User
+	client, err := s.natsClient(ctx, user)
+	if err != nil {
+		return err
+	}
+	if err := client.Try(ctx, nil); err != nil {
+		return provision.WithHint(fmt.Errorf("connect as %s: %w", user, err), "see why: provision token "+user+" | callout explain --config "+s.calloutFile())
 	}
 	return nil
 }

@@ -145,14 +145,14 @@ func (a *apps) surplus(live map[string]app, wanted func(string) bool) []provisio
 	return a.c.surplus(taking{
 		kind: kindApp, noun: "application", prefix: a.c.inProject(""), wanted: wanted,
 		live: func(name string, note provision.Record) bool { return live[name].ID == note.ID },
-		remove: func(ctx context.Context, name string, note provision.Record) error {
+		remove: func(ctx context.Context, _ string, note provision.Record) error {
 			p, err := a.c.needProject(ctx)
 			if err != nil {
 				return err
 			}
-			if err := a.c.client.deleteApp(ctx, p.ID, note.ID); err != nil {
-				return err
-			}
+			return a.c.client.deleteApp(ctx, p.ID, note.ID)
+		},
+		forget: func(ctx context.Context, name string) error {
 			return a.c.Keys.Delete(ctx, appDir(name)+clientName)
 		},
 	})

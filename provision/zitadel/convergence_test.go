@@ -10,12 +10,14 @@ import (
 
 	"harmony-callout/internal/secret"
 	"harmony-callout/provision"
+	"harmony-callout/provision/keystore"
 	"harmony-callout/provision/zitadel/standin"
 )
 
 func TestFromNothingToEverythingAndNoWriteAfterwards(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, startStandin(t))
+	s.keys, s.notes = files(t)
 	want := example("a")
 	if plan := s.plan(want); !strings.Contains(plan, "create grant operator-a: +sensor +operator") || strings.Count(plan, "create ") != 15 {
 		t.Errorf("the plan of an empty instance is\n%s", plan)
@@ -24,6 +26,25 @@ func TestFromNothingToEverythingAndNoWriteAfterwards(t *testing.T) {
 	s.check(want)
 	s.unchanged(want)
 	s.down(want)
+}
+
+// files are the key store and the notes that provision uses.
+func files(t *testing.T) (provision.KeyStore, provision.Notes) {
+	t.Helper()
+	keys, err := keystore.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := provision.OpenState(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := state.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return keys, state
 }
 
 func TestARealZitadelIsConvergedToo(t *testing.T) {
@@ -312,12 +333,15 @@ func TestAKeyThatEndsSoonIsReplaced(t *testing.T) {
 	want := example("e")
 	s.tune = func(set *Settings) { set.KeyLifetime = 40 * 24 * time.Hour }
 	s.up(want)
-	s.tune = func(set *Settings) { set.KeyLifetime, set.KeyOverlap = 3*365*24*time.Hour, time.Nanosecond }
+	s.tune = func(set *Settings) { set.KeyLifetime = 3 * 365 * 24 * time.Hour }
 	plan := s.plan(want)
 	if strings.Count(plan, ": replaces key ") != 3 || !strings.Contains(plan, "update machine key sensor-e: ends 20") {
 		t.Errorf("plan:\n%s", plan)
 	}
 	s.up(want)
+	s.unchanged(want)
+	s.tune = func(set *Settings) { set.KeyOverlap = time.Nanosecond }
+	s.up(want) // deletes the old ones
 	s.check(want)
 }
 

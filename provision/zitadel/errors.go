@@ -1,6 +1,7 @@
 package zitadel
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ func (e *APIError) Is(target error) bool { return target == e.meaning() }
 
 func (e *APIError) meaning() error {
 	switch {
-	case strings.Contains(e.Message, instanceNotFound):
+	case e.Status == http.StatusNotFound && strings.Contains(e.Message, instanceNotFound):
 		return ErrOtherInstance
 	case e.Status == http.StatusConflict, e.Status == http.StatusBadRequest && takenMessage.MatchString(e.Message):
 		return ErrConflict
@@ -70,8 +71,8 @@ func (e *APIError) meaning() error {
 	return nil
 }
 
-// instanceNotFound is how every call is answered, whatever its status, for a Host that no
-// instance has (#9, #12).
+// instanceNotFound is how every call is answered for a Host that no instance has (#9, #12),
+// and with status 500 while the database is down (#582).
 const instanceNotFound = "unable to set instance using origin"
 
 var (
@@ -142,7 +143,10 @@ func (c *Client) advise(err error) error {
 	if err == nil || provision.HintOf(err) != "" {
 		return err
 	}
+	var unverified *tls.CertificateVerificationError
 	switch {
+	case errors.As(err, &unverified):
+		return provision.WithHint(err, fmt.Sprintf("give the file of the authority that signed the certificate of %s", c.issuer.Host()))
 	case errors.Is(err, ErrOtherInstance):
 		return provision.WithHint(err, fmt.Sprintf("the instance behind %s does not know the host %s: set issuer.host and issuer.port to its ExternalDomain and ExternalPort",
 			c.address, c.issuer.HostPort()))

@@ -17,7 +17,6 @@ import (
 
 	"harmony-callout/internal/secret"
 	"harmony-callout/provision"
-	"harmony-callout/provision/keystore"
 	"harmony-callout/provision/zitadel/standin"
 )
 
@@ -183,11 +182,7 @@ func newSite(t *testing.T, stand *standin.Server) *site {
 
 func bareSite(t *testing.T) *site {
 	t.Helper()
-	keys, err := keystore.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &site{t: t, keys: keys, notes: newNotes()}
+	return &site{t: t, keys: newKeys(), notes: newNotes()}
 }
 
 func parseIssuer(t *testing.T, url string) provision.Issuer {
@@ -197,52 +192,6 @@ func parseIssuer(t *testing.T, url string) provision.Issuer {
 		t.Fatal(err)
 	}
 	return issuer
-}
-
-// memoryNotes are notes that outlive a killed process; what a state file does is not tested
-// here.
-type memoryNotes struct {
-	mu    sync.Mutex
-	notes map[string]map[string]provision.Record
-}
-
-func newNotes() *memoryNotes { return &memoryNotes{notes: map[string]map[string]provision.Record{}} }
-
-func (n *memoryNotes) Note(kind, name string) (provision.Record, bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	r, ok := n.notes[kind][name]
-	return r, ok
-}
-
-func (n *memoryNotes) SetNote(kind, name string, r provision.Record) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.notes[kind] == nil {
-		n.notes[kind] = map[string]provision.Record{}
-	}
-	if r.At.IsZero() {
-		r.At = time.Now()
-	}
-	n.notes[kind][name] = r
-	return nil
-}
-
-func (n *memoryNotes) DropNote(kind, name string) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(n.notes[kind], name)
-	return nil
-}
-
-func (n *memoryNotes) Noted(kind string) []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	var names []string
-	for name := range n.notes[kind] {
-		names = append(names, name)
-	}
-	return names
 }
 
 // process is one run of the program on a site.

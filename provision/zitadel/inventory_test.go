@@ -112,12 +112,11 @@ func (s *site) check(want provision.ZitadelConfig) {
 			t.Errorf("%s was left", name)
 		}
 	}
+	if noted := len(s.notes.Noted(kindGrant)); noted != len(want.Grants) {
+		t.Errorf("%d grants are noted", noted)
+	}
 	for _, kind := range []string{kindProject, kindRole, kindApp, kindAppKey, kindUser, kindMachineKey, kindGrant} {
-		noted := s.notes.Noted(kind)
-		if len(noted) == 0 {
-			t.Errorf("no %s is noted", kind)
-		}
-		for _, name := range noted {
+		for _, name := range s.notes.Noted(kind) {
 			if note, _ := s.notes.Note(kind, name); !note.Made {
 				t.Errorf("%s %s is not noted as ours", kind, name)
 			}

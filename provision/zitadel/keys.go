@@ -120,14 +120,16 @@ func (k keyring) leftovers(kind string, owner func(note string) (o keyOwner, own
 func (k keyring) surplus(kind, noun, prefix, dir string, wanted func(name string) bool, owner func(note string) (keyOwner, string)) []provision.Change {
 	changes := k.c.surplus(taking{
 		kind: kind, noun: noun, prefix: prefix, wanted: wanted,
-		live: func(string, provision.Record) bool { return true }, // the file here must go in any case
+		live: func(name string, _ provision.Record) bool {
+			_, ownerID := owner(prefix + name)
+			return ownerID != ""
+		},
 		remove: func(ctx context.Context, name string, note provision.Record) error {
 			o, ownerID := owner(prefix + name)
-			if ownerID != "" {
-				if err := o.remove(ctx, ownerID, note.ID); err != nil {
-					return err
-				}
-			}
+			return o.remove(ctx, ownerID, note.ID)
+		},
+		forget: func(ctx context.Context, name string) error {
+			o, _ := owner(prefix + name)
 			return k.c.Keys.Delete(ctx, o.dir+keyName)
 		},
 	})

@@ -15,7 +15,7 @@ import (
 	"harmony-callout/provision"
 )
 
-// ErrNoCredential: a source has none. It is not "the source could not be asked".
+// ErrNoCredential means that a source has none. It is not "the source could not be asked".
 var ErrNoCredential = errors.New("no such credential")
 
 // CredentialSource is where a credential may lie.

@@ -18,8 +18,9 @@ type taking struct {
 	wanted     func(name string) bool // nil: nothing is
 	// live tells whether a thing is still there, as the one that is noted.
 	live func(name string, note provision.Record) bool
-	// remove deletes it; nil where it cannot be there.
+	// remove deletes it there, and forget what the key store has of it; nil: nothing.
 	remove func(ctx context.Context, name string, note provision.Record) error
+	forget func(ctx context.Context, name string) error
 }
 
 // surplus returns what deletes the things that we made and nobody wants. What is gone
@@ -40,6 +41,11 @@ func (c *Convergence) surplus(t taking) []provision.Change {
 		change.Apply = func(ctx context.Context) error {
 			if live {
 				if err := t.remove(ctx, name, note); err != nil {
+					return err
+				}
+			}
+			if t.forget != nil {
+				if err := t.forget(ctx, name); err != nil {
 					return err
 				}
 			}

@@ -19,7 +19,7 @@ type Token struct {
 	Expires time.Time // by this machine's clock
 }
 
-// ErrAssertion: the token endpoint refused the assertion of a key.
+// ErrAssertion means that the token endpoint refused the assertion of a key.
 var ErrAssertion = errors.New("the assertion was refused")
 
 // TokenScope asks for a token whose aud is a project and that names the roles there. The

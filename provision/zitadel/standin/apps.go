@@ -1,64 +1,11 @@
 package standin
 
 import (
-	"crypto/rand"
 	"errors"
 	"net/url"
 	"reflect"
 	"slices"
 )
-
-// apiConfig and oidcConfig are what an application is set to, in Zitadel's words; the zero
-// value of an enum is its first word and is left out of answers.
-type apiConfig struct {
-	AuthMethodType string `json:"authMethodType,omitempty"`
-}
-
-type oidcConfig struct {
-	RedirectURIs             []string `json:"redirectUris,omitempty"`
-	ResponseTypes            []string `json:"responseTypes,omitempty"`
-	GrantTypes               []string `json:"grantTypes,omitempty"`
-	ApplicationType          string   `json:"applicationType,omitempty"`
-	AuthMethodType           string   `json:"authMethodType,omitempty"`
-	PostLogoutRedirectURIs   []string `json:"postLogoutRedirectUris,omitempty"`
-	DevelopmentMode          bool     `json:"developmentMode,omitempty"`
-	AccessTokenType          string   `json:"accessTokenType,omitempty"`
-	AccessTokenRoleAssertion bool     `json:"accessTokenRoleAssertion,omitempty"`
-	IDTokenRoleAssertion     bool     `json:"idTokenRoleAssertion,omitempty"`
-	IDTokenUserinfoAssertion bool     `json:"idTokenUserinfoAssertion,omitempty"`
-}
-
-// The first words of the enums.
-const (
-	apiAuthBasic  = "API_AUTH_METHOD_TYPE_BASIC"
-	oidcAppWeb    = "OIDC_APP_TYPE_WEB"
-	oidcAuthBasic = "OIDC_AUTH_METHOD_TYPE_BASIC"
-	oidcAuthNone  = "OIDC_AUTH_METHOD_TYPE_NONE"
-	oidcAuthPost  = "OIDC_AUTH_METHOD_TYPE_POST"
-	oidcTokenJWT  = "OIDC_TOKEN_TYPE_JWT"
-)
-
-// zeroEnum is a word as answers carry it.
-func zeroEnum(word, first string) string {
-	if word == first {
-		return ""
-	}
-	return word
-}
-
-func (a *apiConfig) normalize() { a.AuthMethodType = zeroEnum(a.AuthMethodType, apiAuthBasic) }
-
-func (o *oidcConfig) normalize() {
-	o.ApplicationType = zeroEnum(o.ApplicationType, oidcAppWeb)
-	o.AuthMethodType = zeroEnum(o.AuthMethodType, oidcAuthBasic)
-	o.AccessTokenType = zeroEnum(o.AccessTokenType, "OIDC_TOKEN_TYPE_BEARER")
-	if len(o.RedirectURIs) == 0 {
-		o.RedirectURIs = nil
-	}
-	if len(o.PostLogoutRedirectURIs) == 0 {
-		o.PostLogoutRedirectURIs = nil
-	}
-}
 
 type app struct {
 	ApplicationID     string   `json:"applicationId"`
@@ -120,17 +67,6 @@ func (s *Server) routeApps() {
 	s.connect(service, "CreateApplicationKey", needOrg, createAppKey)
 	s.connect(service, "ListApplicationKeys", needMember, listAppKeys)
 	s.connect(service, "DeleteApplicationKey", needOrg, deleteAppKey)
-}
-
-// newSecret is a client secret of 64 characters.
-func newSecret() string {
-	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-	random := make([]byte, 64)
-	_, _ = rand.Read(random) // never fails, see its documentation
-	for n, b := range random {
-		random[n] = letters[b%64]
-	}
-	return string(random)
 }
 
 func createApp(c *call) (any, error) {
@@ -389,34 +325,6 @@ func (t *tx) dropApp(id string) {
 		}
 	}
 	drop(t, t.apps, id)
-}
-
-func generateSecret(c *call) (any, error) {
-	req, err := decode[struct{ ApplicationID string }](c)
-	if err != nil {
-		return nil, err
-	}
-	secret := newSecret()
-	var m meta
-	err = c.update(func(t *tx) error {
-		row := t.apps.rows[req.ApplicationID]
-		if row == nil {
-			return errAppNotFound
-		}
-		var err error
-		m, err = t.event("project.application.config.oidc.secret.changed", "project", row.ProjectID, row.Owner,
-			map[string]any{"appId": req.ApplicationID})
-		if err != nil {
-			return err
-		}
-		next := *row
-		next.meta, next.SecretDigest = row.changedBy(m), digest(secret)
-		return put(t, t.apps, req.ApplicationID, &next)
-	})
-	return struct {
-		ClientSecret string `json:"clientSecret"`
-		CreationDate stamp  `json:"creationDate"`
-	}{secret, m.Changed}, err
 }
 
 // clientsOf are the client ids of a project's applications, by rising id, and the project.

@@ -1,10 +1,6 @@
 package standin
 
-import (
-	"errors"
-)
-
-const stateActive = "STATE_ACTIVE"
+import "errors"
 
 // stateName is a state in a service's words: PROJECT_STATE_ACTIVE.
 func stateName(prefix, state string) string {

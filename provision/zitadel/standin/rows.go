@@ -26,7 +26,6 @@ const (
 	active   = ""
 	inactive = "INACTIVE"
 	locked   = "LOCKED"
-	removed  = "REMOVED"
 )
 
 type instanceRow struct {

@@ -1,22 +1,12 @@
 package standin
 
 import (
-	"context"
 	"crypto/rsa"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
-
-	"github.com/go-jose/go-jose/v4"
-	"github.com/zitadel/oidc/v3/pkg/oidc"
 
 	"harmony-callout/callout/callouttest"
 	"harmony-callout/internal/secret"
@@ -52,6 +42,9 @@ type Server struct {
 	faults faults
 
 	adminPAT, loginPAT secret.Text
+
+	// webKeyChange keeps the issuer's keys those of the store.
+	webKeyChange sync.Mutex
 
 	mu     sync.Mutex
 	leased []*rsa.PrivateKey
@@ -126,76 +119,6 @@ func (s *Server) routeAll() {
 	s.routeDevicePage()
 }
 
-// listen starts callouttest's issuer on the first address that can be had, and serves.
-func (s *Server) listen(addrs []string) error {
-	keys, err := s.webKeys()
-	if err != nil {
-		return err
-	}
-	ready := make(chan struct{}) // closed once the fields are set that requests read
-	config := callouttest.IssuerConfig{
-		Issuer: s.config.Issuer, Keys: keys,
-		Wrap: func(issuer http.Handler) http.Handler {
-			next := s.wrap(issuer)
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				<-ready
-				next.ServeHTTP(w, r)
-			})
-		},
-	}
-	for _, config.Addr = range addrs {
-		if s.issuer, err = callouttest.NewIssuer(config); err == nil {
-			break
-		}
-	}
-	if err != nil {
-		return err
-	}
-	defer close(ready)
-	s.issuer.Activate(s.store.theInstance().ActiveWebKey)
-	if s.base, err = url.Parse(s.issuer.URL()); err != nil || s.config.Dir == "" {
-		return err
-	}
-	return writeFile(filepath.Join(s.config.Dir, addressFile), []byte(s.Addr()+"\n"))
-}
-
-const addressFile = "address"
-
-// addresses are where to listen: where it was asked to, before that, if it may be any port,
-// where it was the last time.
-func (s *Server) addresses() ([]string, error) {
-	addr := s.config.Addr
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil || port != "0" || s.config.Dir == "" {
-		return []string{addr}, err
-	}
-	data, err := os.ReadFile(filepath.Join(s.config.Dir, addressFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	former := strings.TrimSpace(string(data))
-	if formerHost, _, err := net.SplitHostPort(former); err == nil && formerHost == host {
-		return []string{former, addr}, nil
-	}
-	return []string{addr}, nil
-}
-
-// webKeys are the keys that sign, in their order.
-func (s *Server) webKeys() ([]callouttest.SigningKey, error) {
-	var keys []callouttest.SigningKey
-	for _, id := range s.store.theInstance().WebKeyOrder {
-		private, err := s.store.webKeys.rows[id].private()
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, callouttest.SigningKey{ID: id, Private: private})
-	}
-	return keys, nil
-}
-
 // URL is the issuer as tokens name it: scheme, host and port, no trailing slash.
 func (s *Server) URL() string { return s.issuer.URL() }
 
@@ -238,32 +161,4 @@ func (s *Server) forget() error {
 		}
 		return nil
 	})
-}
-
-// systemUser is the system user who signed a token; empty if none did.
-func (s *Server) systemUser(ctx context.Context, token string) string {
-	if len(s.config.SystemUsers) == 0 || strings.Count(token, ".") != 2 {
-		return ""
-	}
-	claims := new(oidc.JWTTokenRequest)
-	payload, err := oidc.ParseToken(token, claims)
-	if err != nil || claims.Issuer != claims.Subject {
-		return ""
-	}
-	key := s.config.SystemUsers[claims.Subject]
-	if key == nil ||
-		oidc.CheckAudience(claims, s.URL()) != nil ||
-		oidc.CheckExpiration(claims, 0) != nil ||
-		oidc.CheckIssuedAt(claims, assertionMaxAge, assertionMaxSkew) != nil ||
-		oidc.CheckSignature(ctx, token, payload, claims, nil, systemKey{key}) != nil {
-		return ""
-	}
-	return claims.Subject
-}
-
-// systemKey is the one key of a system user, as an oidc.KeySet.
-type systemKey struct{ key *rsa.PublicKey }
-
-func (k systemKey) VerifySignature(_ context.Context, jws *jose.JSONWebSignature) ([]byte, error) {
-	return jws.Verify(k.key)
 }

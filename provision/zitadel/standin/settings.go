@@ -1,8 +1,6 @@
 package standin
 
-import (
-	"slices"
-)
+import "slices"
 
 // loginPolicy is how people may log in. The stand-in keeps it and does not act on it.
 type loginPolicy struct {

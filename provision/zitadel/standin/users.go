@@ -2,7 +2,6 @@ package standin
 
 import (
 	"errors"
-	"maps"
 	"net/http"
 	"reflect"
 
@@ -275,97 +274,6 @@ func updateUser(c *call) (any, error) {
 	return changedAnswer{changed}, err
 }
 
-// deleteUser takes grants, keys and tokens with it.
-func deleteUser(c *call) (any, error) {
-	id, err := c.userID()
-	if err != nil {
-		return nil, err
-	}
-	var m meta
-	err = c.update(func(t *tx) error {
-		row := t.users.rows[id]
-		if row == nil {
-			return errUserNotFound
-		}
-		if m, err = t.event("user.removed", "user", id, row.Owner, nil); err != nil {
-			return err
-		}
-		for grantID, grant := range t.grants.rows {
-			if grant.UserID == id {
-				if err := t.cascadeGrant(grantID, grant); err != nil {
-					return err
-				}
-			}
-		}
-		for keyID, key := range t.userKeys.rows {
-			if key.UserID == id {
-				drop(t, t.userKeys, keyID)
-			}
-		}
-		for patID, pat := range t.pats.rows {
-			if pat.UserID == id {
-				drop(t, t.pats, patID)
-			}
-		}
-		for memberID, member := range t.members.rows {
-			if member.UserID == id {
-				drop(t, t.members, memberID)
-			}
-		}
-		t.endSessions(id)
-		drop(t, t.users, id)
-		return nil
-	})
-	return detailsAnswer{changedDetails(m)}, err
-}
-
-// endSessions makes every token of a user inactive, for good: unlocking brings none back.
-func (t *tx) endSessions(userID string) {
-	for id, token := range t.tokens.rows {
-		if token.UserID == userID {
-			drop(t, t.tokens, id)
-		}
-	}
-	for id, session := range t.sessions.rows {
-		if session.UserID == userID {
-			drop(t, t.sessions, id)
-		}
-	}
-}
-
-// stateChange is an endpoint that moves a user into a state, unless they are in it already.
-func stateChange(state, event string, already error) endpoint {
-	return func(c *call) (any, error) {
-		id, err := c.userID()
-		if err != nil {
-			return nil, err
-		}
-		var m meta
-		err = c.update(func(t *tx) error {
-			row := t.users.rows[id]
-			switch {
-			case row == nil:
-				return errUserNotFound
-			case row.State == state,
-				event == "user.unlocked" && row.State != locked,
-				event == "user.reactivated" && row.State != inactive:
-				return already
-			}
-			var err error
-			if m, err = t.event(event, "user", id, row.Owner, nil); err != nil {
-				return err
-			}
-			if state != active {
-				t.endSessions(id)
-			}
-			next := *row
-			next.meta, next.State = row.changedBy(m), state
-			return put(t, t.users, id, &next)
-		})
-		return detailsAnswer{changedDetails(m)}, err
-	}
-}
-
 // changeUser replaces a user's row after an event.
 func (c *call) changeUser(id, event string, payload any, change func(*userRow, stamp)) (m meta, err error) {
 	err = c.update(func(t *tx) error {
@@ -396,60 +304,4 @@ func createUserSecret(c *call) (any, error) {
 		CreationDate stamp  `json:"creationDate"`
 		ClientSecret string `json:"clientSecret"`
 	}{m.Created, secret}, err
-}
-
-func setMetadata(c *call) (any, error) {
-	req, err := decode[struct {
-		UserID   string
-		Metadata []struct {
-			Key   string
-			Value []byte
-		}
-	}](c)
-	if err != nil {
-		return nil, err
-	}
-	m, err := c.changeUser(pathOr(c.Request, "user", req.UserID), "user.metadata.set", nil, func(u *userRow, now stamp) {
-		u.Metadata, u.MetadataStamps = maps.Clone(u.Metadata), maps.Clone(u.MetadataStamps)
-		if u.Metadata == nil {
-			u.Metadata, u.MetadataStamps = map[string][]byte{}, map[string]stamp{}
-		}
-		for _, entry := range req.Metadata {
-			u.Metadata[entry.Key], u.MetadataStamps[entry.Key] = entry.Value, now
-		}
-	})
-	return struct {
-		SetDate stamp `json:"setDate"`
-	}{m.Changed}, err
-}
-
-func listMetadata(c *call) (any, error) {
-	id, err := c.userID()
-	if err != nil {
-		return nil, err
-	}
-	req, err := decode[listRequest](c)
-	if err != nil {
-		return nil, err
-	}
-	var row *userRow
-	c.store.view(func() { row = c.store.users.rows[id] })
-	if row == nil {
-		return nil, errUserNotFound
-	}
-	type entry struct {
-		CreationDate stamp  `json:"creationDate"`
-		ChangeDate   stamp  `json:"changeDate"`
-		Key          string `json:"key"`
-		Value        []byte `json:"value"`
-	}
-	answer := struct {
-		Pagination pagination `json:"pagination"`
-		Metadata   []entry    `json:"metadata,omitempty"`
-	}{Pagination: req.Pagination.pagination(len(row.Metadata))}
-	for _, key := range sortedKeys(row.Metadata) {
-		at := row.MetadataStamps[key]
-		answer.Metadata = append(answer.Metadata, entry{at, at, key, row.Metadata[key]})
-	}
-	return answer, nil
 }

@@ -72,6 +72,8 @@ func (w *webKeyRow) private() (crypto.Signer, error) {
 
 // createWebKey publishes a key at once, where Zitadel takes some 33 ms.
 func createWebKey(c *call) (any, error) {
+	c.server.webKeyChange.Lock()
+	defer c.server.webKeyChange.Unlock()
 	req, err := decode[map[string]json.RawMessage](c)
 	if err != nil {
 		return nil, err
@@ -106,6 +108,8 @@ func createWebKey(c *call) (any, error) {
 }
 
 func activateWebKey(c *call) (any, error) {
+	c.server.webKeyChange.Lock()
+	defer c.server.webKeyChange.Unlock()
 	req, err := decode[struct{ ID string }](c)
 	if err != nil {
 		return nil, err
@@ -149,6 +153,8 @@ func (t *tx) setWebKeyState(id, state, event string) error {
 // deleteWebKey takes a key out of the key set at once; tokens that it signed stay active in
 // introspection, which looks them up (#363).
 func deleteWebKey(c *call) (any, error) {
+	c.server.webKeyChange.Lock()
+	defer c.server.webKeyChange.Unlock()
 	req, err := decode[struct{ ID string }](c)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/json"
@@ -9,7 +9,8 @@ import (
 	"harmony-callout/internal/version"
 )
 
-func newVersionCommand() *cobra.Command {
+// VersionCommand is the command that says which build of a program this is.
+func VersionCommand(program string) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "version",
@@ -20,7 +21,8 @@ func newVersionCommand() *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(out).Encode(info)
 			}
-			_, err := fmt.Fprintf(out, "callout %s\ncommit  %s\ngo      %s\n", info.Version, info.Commit, info.Go)
+			_, err := fmt.Fprintf(out, "%s %s\n%-*s %s\n%-*s %s\n", program, info.Version,
+				len(program), "commit", info.Commit, len(program), "go", info.Go)
 			return err
 		},
 	}
