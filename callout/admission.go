@@ -9,8 +9,9 @@ import (
 // errOverloaded is why a request was not admitted to a bounded queue.
 var errOverloaded = errors.New("the queue is full")
 
-// maxQueuedBytes bounds what the queue holds, whatever the size of the requests: at the
-// default length it allows every request to carry a token of 4 KiB.
+// maxQueuedBytes bounds what the queue, the workers and the waiters hold together, whatever
+// the size of the requests: at the default length it allows every request to carry a token
+// of 4 KiB.
 const maxQueuedBytes = 64 << 20
 
 // job is one request on its way through the queues.
@@ -19,6 +20,7 @@ type job struct {
 	reply   func(answer []byte) // sends the answer; valid as long as the connection is
 	awaited error               // how waiting for a key ended, once it did
 	stale   time.Time           // when answering it has no use any more
+	waited  time.Duration       // for a worker, until the first had it
 }
 
 // queue is a bounded stack: the newest request comes out first. When more arrive than can
@@ -35,7 +37,7 @@ type queue struct {
 	jobs   []*job // a ring: the oldest at head
 	head   int
 	count  int
-	bytes  int
+	bytes  int // of everything unfinished
 	closed bool
 	// unfinished counts what was admitted and is neither answered nor dropped.
 	unfinished int
@@ -47,6 +49,7 @@ type dropCause string
 const (
 	dropFull  dropCause = "queue_full" // newer requests took its place
 	dropStale dropCause = "too_old"    // waited longer than admission.maxAge
+	dropStuck dropCause = "not_sent"   // decided, but the connection takes no more answers
 )
 
 func newQueue(limit int, maxAge time.Duration, dropped func(dropCause, int)) *queue {
@@ -69,26 +72,35 @@ func (q *queue) again(j *job) {
 }
 
 func (q *queue) add(j *job, admitted int) {
-	q.mu.Lock()
-	q.unfinished += admitted
-	if q.closed {
-		q.unfinished--
-		q.mu.Unlock()
-		return
-	}
-	lost := 0
-	for q.count > 0 && (q.count == q.limit || q.bytes+len(j.Data) > maxQueuedBytes) {
-		q.dropOldest()
-		lost++
-	}
-	q.jobs[(q.head+q.count)%q.limit] = j
-	q.count++
-	q.bytes += len(j.Data)
-	q.mu.Unlock()
+	lost := q.put(j, admitted)
 	q.filled.Signal()
 	if lost > 0 {
 		q.dropped(dropFull, lost)
 	}
+}
+
+// put returns how many requests had to go for it: itself too, where all the room is taken
+// by what is being worked on.
+func (q *queue) put(j *job, admitted int) (lost int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.unfinished += admitted
+	q.bytes += admitted * len(j.Data)
+	if q.closed {
+		q.forget(j)
+		return 0
+	}
+	for q.count > 0 && (q.count == q.limit || q.bytes > maxQueuedBytes) {
+		q.dropOldest()
+		lost++
+	}
+	if q.bytes > maxQueuedBytes {
+		q.forget(j)
+		return lost + 1
+	}
+	q.jobs[(q.head+q.count)%q.limit] = j
+	q.count++
+	return lost
 }
 
 // pop waits for a request and takes the newest; nil when the queue is closed and empty.
@@ -123,26 +135,30 @@ func (q *queue) take() (j *job, lost int, open bool) {
 	q.count--
 	last := (q.head + q.count) % q.limit
 	j, q.jobs[last] = q.jobs[last], nil
-	q.bytes -= len(j.Data)
 	if now.After(j.stale) {
-		q.unfinished--
+		q.forget(j)
 		return nil, lost + 1, true
 	}
 	return j, lost, true
 }
 
 func (q *queue) dropOldest() {
-	q.bytes -= len(q.jobs[q.head].Data)
+	q.forget(q.jobs[q.head])
 	q.jobs[q.head] = nil
 	q.head = (q.head + 1) % q.limit
 	q.count--
+}
+
+// forget takes a request out of the books.
+func (q *queue) forget(j *job) {
+	q.bytes -= len(j.Data)
 	q.unfinished--
 }
 
 // finish notes that a request which pop returned has been answered.
-func (q *queue) finish() {
+func (q *queue) finish(j *job) {
 	q.mu.Lock()
-	q.unfinished--
+	q.forget(j)
 	q.mu.Unlock()
 }
 

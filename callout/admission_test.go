@@ -41,7 +41,7 @@ func takeAll(q *queue) []string {
 	var list []string
 	for j := q.pop(); j != nil; j = q.pop() {
 		list = append(list, string(j.Data))
-		q.finish()
+		q.finish(j)
 	}
 	return list
 }
@@ -52,10 +52,11 @@ func TestTheNewestRequestComesOutFirst(t *testing.T) {
 	for i := range 5 {
 		q.push(jobOf(fmt.Sprint(i)))
 	}
-	if first := q.pop(); string(first.Data) != "4" {
+	first := q.pop()
+	if string(first.Data) != "4" {
 		t.Fatalf("first out is %s, want 4", first.Data)
 	}
-	q.finish()
+	q.finish(first)
 	q.push(jobOf("5"))
 	if got, want := takeAll(q), []string{"5", "3", "2", "1", "0"}; !slices.Equal(got, want) {
 		t.Errorf("order %v, want %v", got, want)
@@ -92,10 +93,21 @@ func TestTheQueueIsBoundedInBytes(t *testing.T) {
 	if q.count != 4 || q.bytes != maxQueuedBytes || d.of(dropFull) != 2 {
 		t.Errorf("%d requests of %d bytes, %d dropped; want 4 of %d, 2 dropped", q.count, q.bytes, d.of(dropFull), maxQueuedBytes)
 	}
-	// One that is larger than the bound by itself takes the place of all others and is answered.
-	q.push(&job{Request: Request{Data: make([]byte, maxQueuedBytes+1), Received: time.Now()}})
-	if q.count != 1 || d.of(dropFull) != 6 {
-		t.Errorf("%d requests, %d dropped; want 1 and 6", q.count, d.of(dropFull))
+	// What is being worked on counts until it is finished, and cannot be dropped.
+	var working []*job
+	for range 4 {
+		working = append(working, q.pop())
+	}
+	q.push(&job{Request: Request{Data: big, Received: time.Now()}})
+	if q.count != 0 || d.of(dropFull) != 3 {
+		t.Errorf("%d requests, %d dropped; want none and 3", q.count, d.of(dropFull))
+	}
+	for _, j := range working {
+		q.finish(j)
+	}
+	q.push(&job{Request: Request{Data: big, Received: time.Now()}})
+	if q.count != 1 || d.of(dropFull) != 3 {
+		t.Errorf("%d requests, %d dropped; want 1 and 3", q.count, d.of(dropFull))
 	}
 	takeAll(q)
 	if !q.idle() || q.bytes != 0 {
@@ -165,8 +177,8 @@ func TestAClosedQueueGivesOutWhatItHasAndTakesNothing(t *testing.T) {
 		q := newQueue(8, time.Minute, new(drops).add)
 		ended := false
 		go func() {
-			for q.pop() != nil {
-				q.finish()
+			for j := q.pop(); j != nil; j = q.pop() {
+				q.finish(j)
 			}
 			ended = true
 		}()
@@ -210,7 +222,7 @@ func TestNoRequestIsLostOrAnsweredTwiceUnderLoad(t *testing.T) {
 					t.Errorf("request %d is answered twice", n)
 				}
 				answered.Add(1)
-				q.finish()
+				q.finish(j)
 			}
 		})
 	}

@@ -33,12 +33,12 @@ type verifiedToken struct {
 	permit atomic.Pointer[permit]
 }
 
-// refusedToken is a token that will never be good, and why.
+// refusedToken is a token whose signature does not fit the key that it names. Only what
+// cost a signature check is remembered, and nothing that its sender wrote: whatever else is
+// refused is refused again as cheaply.
 type refusedToken struct {
-	err        *RejectError
-	key        *Key // that the signature does not fit; nil where no key was asked
-	credential CredentialKind
-	unverified Unverified
+	reason Reason
+	key    *Key
 }
 
 // permit is a grant, ready to be written into a user JWT. Which roles are granted may
@@ -124,9 +124,9 @@ func (d *Decider) identify(policy *activePolicy, credential []byte, now time.Tim
 		d.verified.drop(&hash)
 	}
 	// Should the issuer ever publish another key of that id, the signature is checked again.
-	if r, ok := d.refused.get(&hash, now); ok && (r.key == nil || r.key.Trusted(now)) {
-		out.Credential, out.Unverified, out.CacheHit = r.credential, r.unverified, true
-		return nil, r.err
+	if r, ok := d.refused.get(&hash, now); ok && r.key.Trusted(now) {
+		out.Credential, out.CacheHit = CredentialJWT, true
+		return nil, rejectf(r.reason, "key %q: refused before", r.key.ID())
 	}
 	switch out.Credential = shapeOf(credential); {
 	case out.Credential == CredentialOther:
@@ -144,7 +144,7 @@ func (d *Decider) identify(policy *activePolicy, credential []byte, now time.Tim
 	return token, nil
 }
 
-// refuse notes what a refused token claims and remembers the refusal if it is for good.
+// refuse notes what a refused token claims, and remembers it if a key was tried in vain.
 func (d *Decider) refuse(hash *tokenHash, c *claims, key *Key, err error, now time.Time, out *Decision) {
 	if c != nil {
 		out.Unverified = c.unverified()
@@ -153,13 +153,7 @@ func (d *Decider) refuse(hash *tokenHash, c *claims, key *Key, err error, now ti
 		}
 	}
 	var r *RejectError
-	if !errors.As(err, &r) {
-		return
-	}
-	switch r.Reason {
-	case ReasonMalformedToken, ReasonAlgorithm, ReasonSignature, ReasonIssuer, ReasonAudience,
-		ReasonExpired, ReasonNotAccessToken, ReasonUnsupportedCredential:
-		// Time cannot make these good, nor can keys that are published later.
-		d.refused.put(hash, refusedToken{r, key, out.Credential, out.Unverified}, now.Add(refusedFor))
+	if key != nil && errors.As(err, &r) {
+		d.refused.put(hash, refusedToken{r.Reason, key}, now.Add(refusedFor))
 	}
 }

@@ -10,7 +10,14 @@ import (
 	"testing"
 
 	"harmony-callout/callout"
+	"harmony-callout/provision"
 )
+
+// documents are what users read.
+var documents = []string{
+	"README.md", "docs/configuration.md", "docs/how-it-works.md", "docs/performance.md", "docs/provision.md",
+	"docs/quickstart-callout.md", "docs/security.md", "docs/troubleshooting.md",
+}
 
 func readDoc(t *testing.T, path string) string {
 	t.Helper()
@@ -69,7 +76,7 @@ zitadel: {issuer: https://sso.example.com, projectID: "42"}
 `
 	fence := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
 	examples := map[string]string{"examples/quickstart/callout.yaml": readDoc(t, "examples/quickstart/callout.yaml")}
-	for _, path := range []string{"README.md", "docs/configuration.md", "docs/how-it-works.md", "docs/troubleshooting.md"} {
+	for _, path := range documents {
 		for _, found := range fence.FindAllStringSubmatch(readDoc(t, path), -1) {
 			text := found[1]
 			if strings.HasPrefix(text, "roles:") {
@@ -150,7 +157,7 @@ func TestTheDocumentationHasEveryWarningAndEveryReadiness(t *testing.T) {
 func TestLinksBetweenDocumentsLead(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^):# ]*)(#[^) ]*)?\)`)
 	heading := regexp.MustCompile(`(?m)^#+ (.*)$`)
-	for _, path := range []string{"README.md", "docs/configuration.md", "docs/how-it-works.md", "docs/troubleshooting.md"} {
+	for _, path := range documents {
 		for _, found := range link.FindAllStringSubmatch(readDoc(t, path), -1) {
 			target := path
 			if found[1] != "" {
@@ -189,21 +196,55 @@ func anchor(heading string) string {
 	return b.String()
 }
 
-func TestTheTableOfRolesInTheReadmeIsThatOfTheExample(t *testing.T) {
-	readme := readDoc(t, "README.md")
-	cfg, _, err := callout.Parse("callout.yaml", []byte(readDoc(t, "examples/quickstart/callout.yaml")), nil)
+func TestTheTablesOfRolesAreThoseOfTheExamples(t *testing.T) {
+	alone, _, err := callout.Parse("callout.yaml", []byte(readDoc(t, "examples/quickstart/callout.yaml")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, _, err := provision.ParseConfig(provision.ExampleName, provision.Example, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	quote := func(subjects []string) string { return "`" + strings.Join(subjects, "`, `") + "`" }
-	for _, r := range cfg.Roles {
-		publish := quote(r.Publish.Allow)
-		if len(r.Publish.Deny) > 0 {
-			publish += " but not " + quote(r.Publish.Deny)
+	for path, roles := range map[string][]callout.RoleConfig{"docs/quickstart-callout.md": alone.Roles, "README.md": whole.Callout.Roles} {
+		doc := readDoc(t, path)
+		for _, r := range roles {
+			publish := quote(r.Publish.Allow)
+			if len(r.Publish.Deny) > 0 {
+				publish += " but not " + quote(r.Publish.Deny)
+			}
+			row := "\n| `" + r.Role + "` | `" + r.Account + "` | " + publish + " | " + quote(r.Subscribe.Allow) + " |"
+			if !strings.Contains(doc, row) {
+				t.Errorf("%s has no row %s", path, row)
+			}
 		}
-		row := "\n| `" + r.Role + "` | `" + r.Account + "` | " + publish + " | " + quote(r.Subscribe.Allow) + " |"
-		if !strings.Contains(readme, row) {
-			t.Errorf("README.md has no row %s", row)
+	}
+}
+
+func TestTheDocumentationOfTheProvisionerHasEveryKey(t *testing.T) {
+	words := regexp.MustCompile(`[A-Za-z-]+`)
+	known := words.FindAllString(readDoc(t, "docs/provision.md")+string(provision.Example), -1)
+	for _, path := range yamlKeys(reflect.TypeFor[provision.Config](), "") {
+		if strings.HasPrefix(path, "callout.roles") {
+			continue // the callout's own: see docs/configuration.md
+		}
+		for _, key := range words.FindAllString(path, -1) {
+			if !slices.Contains(known, key) {
+				t.Errorf("%s is neither in docs/provision.md nor in the built-in example: %s", path, key)
+			}
+		}
+	}
+}
+
+func TestTheDocumentationOfTheProvisionerHasEveryKindOfEvent(t *testing.T) {
+	doc := readDoc(t, "docs/provision.md")
+	kinds := regexp.MustCompile(`EventKind = "([a-z]+)"`).FindAllStringSubmatch(readDoc(t, "provision/event.go"), -1)
+	if len(kinds) < 8 {
+		t.Fatalf("only %d kinds of events found in event.go", len(kinds))
+	}
+	for _, kind := range kinds {
+		if !regexp.MustCompile("(?m)^\\| `([a-z]+`, `)*" + kind[1] + "`").MatchString(doc) {
+			t.Errorf("the event %s is not in docs/provision.md", kind[1])
 		}
 	}
 }

@@ -93,7 +93,7 @@ func Explain(ctx context.Context, cfg *Config, logger *slog.Logger, credential [
 }
 
 func explain(d *Decision, trace *Trace, p *permit, err error, now time.Time) *Explanation {
-	e := &Explanation{Allowed: err == nil, Credential: d.Credential, Checks: trace.Checks}
+	e := &Explanation{Allowed: err == nil, Credential: d.Credential, Checks: append([]Check{}, trace.Checks...)}
 	if who := d.Principal; who != nil {
 		e.User, e.Username, e.TokenID, e.Expires, e.Grants = who.Subject, who.Username, who.TokenID, &who.Expires, who.Grants
 	} else if u := d.Unverified; u != (Unverified{}) {

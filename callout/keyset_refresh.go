@@ -173,5 +173,5 @@ func (k *KeySet) logSet(old, next *view, lifetime time.Duration) {
 		level = slog.LevelWarn
 	}
 	k.logger.Log(context.Background(), level, "fetched the issuer's keys",
-		"issuer", k.issuer, "kids", fmt.Sprintf("%q", slices.Sorted(maps.Keys(next.keys))), "lifetime", lifetime)
+		"issuer", k.issuer, "kids", fmt.Sprintf("%q", slices.Sorted(maps.Keys(next.keys))), "lifetime", lifetime.String())
 }

@@ -23,7 +23,10 @@ const (
 	// What the client library may hold before it drops. The service's own queue takes
 	// messages as fast as they are read, so that this is met only if the process stands still.
 	pendingMessages = 64 << 10
-	pendingBytes    = 128 << 20
+	pendingBytes    = 16 << 20
+
+	// maxAnswers bounds the answers of one link that wait to be sent.
+	maxAnswers = 1024
 
 	userInfoTimeout = time.Second
 
@@ -46,6 +49,8 @@ type link struct {
 	number  int
 	wake    chan struct{} // signalled at each (re)connect, also the first
 	ended   chan struct{} // closed when run has returned
+	answers chan outgoing // to be sent; closed by close
+	sent    chan struct{} // closed when all of them have been sent
 
 	connected atomic.Bool
 
@@ -63,6 +68,7 @@ func (s *Service) newLink(number int) *link {
 	return &link{
 		service: s, number: number, problem: errors.New("connecting"),
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		answers: make(chan outgoing, maxAnswers), sent: make(chan struct{}),
 	}
 }
 
@@ -70,6 +76,7 @@ func (s *Service) newLink(number int) *link {
 // ctx ends. An error is one that no retry mends.
 func (l *link) run(ctx context.Context) error {
 	defer close(l.ended)
+	go l.send()
 	opts := append(slices.Clone(l.service.options),
 		nats.ConnectHandler(l.onConnect),
 		nats.ReconnectHandler(func(c *nats.Conn) {
@@ -211,16 +218,30 @@ func (l *link) receive(msg *nats.Msg) {
 	})
 }
 
-// answer sends an answer, which is copied. One that cannot be sent has nobody waiting for
-// it: its server is gone.
+// outgoing is an answer on its way.
+type outgoing struct {
+	request *nats.Msg
+	answer  []byte
+}
+
+// answer hands an answer to the link's sender, copied. The library holds its lock while it
+// dials, and while it writes to a server that does not read: no worker may wait for that.
+// Where so many wait already, their clients have left, and so will this one.
 func (l *link) answer(request *nats.Msg, answer []byte) {
-	if l.connected.Load() {
-		_ = request.Respond(answer)
-		return
+	select {
+	case l.answers <- outgoing{request, bytes.Clone(answer)}:
+	default:
+		l.service.lost(dropStuck, 1)
 	}
-	// The library may be dialling, and no worker may wait for that.
-	answer = bytes.Clone(answer)
-	go func() { _ = request.Respond(answer) }()
+}
+
+// send sends answers until there will be no more. One that cannot be sent has nobody
+// waiting for it: its server is gone.
+func (l *link) send() {
+	defer close(l.sent)
+	for a := range l.answers {
+		_ = a.request.Respond(a.answer)
+	}
 }
 
 // linkStatus is a link's health at one moment.
@@ -255,9 +276,11 @@ func (l *link) unsubscribe(ctx context.Context) {
 	}
 }
 
-// close sends what is still to be sent and closes. It waits for closeTimeout at most: where
-// the library is in the middle of dialling, the connection is closed right after that.
+// close sends what is still to be sent and closes; nobody answers any more. It waits for
+// closeTimeout at most: where the library is in the middle of dialling, the connection is
+// closed right after that.
 func (l *link) close() {
+	close(l.answers)
 	l.mu.Lock()
 	conn := l.conn
 	l.mu.Unlock()
@@ -267,6 +290,10 @@ func (l *link) close() {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
+		select {
+		case <-l.sent:
+		case <-time.After(closeTimeout / 2):
+		}
 		if l.connected.Load() {
 			_ = conn.FlushTimeout(closeTimeout / 2)
 		}

@@ -34,11 +34,19 @@ func newMetrics(registry prometheus.Registerer, ready func() bool, jwksAge func(
 	}, []string{"result", "reason", "credential"})
 	dropped := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "callout_dropped_total",
-		Help: "Connect requests dropped unanswered, by cause: newer ones took their place, or they waited too long.",
+		Help: "Connect requests dropped unanswered, by cause: newer ones took their place, they waited too long, or the answer could not be sent.",
 	}, []string{"cause"})
 	cache := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "callout_token_cache_total",
 		Help: "Tokens looked up in the caches of decisions: hit (verified or refused before) or miss.",
+	}, []string{"result"})
+	exchanges := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "callout_exchanges_total",
+		Help: "Assertions exchanged at the issuer, by result (ok, error).",
+	}, []string{"result"})
+	introspections := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "callout_introspections_total",
+		Help: "Opaque tokens introspected at the issuer, by result (ok, error).",
 	}, []string{"result"})
 	fetches := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "callout_jwks_fetches_total",
@@ -66,7 +74,7 @@ func newMetrics(registry prometheus.Registerer, ready func() bool, jwksAge func(
 			m.decisions[decisionLabels{reason, credential}] = decisions.WithLabelValues("refused", string(reason), string(credential))
 		}
 	}
-	for _, cause := range []dropCause{dropFull, dropStale} {
+	for _, cause := range []dropCause{dropFull, dropStale, dropStuck} {
 		m.dropped[cause] = dropped.WithLabelValues(string(cause))
 	}
 	for _, result := range []string{"hit", "miss"} {
@@ -74,9 +82,12 @@ func newMetrics(registry prometheus.Registerer, ready func() bool, jwksAge func(
 	}
 	for _, result := range []string{"ok", "error"} {
 		m.fetches[result] = fetches.WithLabelValues(result)
+		// Nothing counts these two yet: dashboards and alerts find them all the same.
+		exchanges.WithLabelValues(result)
+		introspections.WithLabelValues(result)
 	}
 	for _, c := range []prometheus.Collector{
-		decisions, dropped, cache, fetches, m.duration, m.age,
+		decisions, dropped, cache, fetches, exchanges, introspections, m.duration, m.age,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "callout_ready",
 			Help: "1 when connected to NATS and holding usable keys, as /readyz.",
@@ -104,7 +115,11 @@ func newMetrics(registry prometheus.Registerer, ready func() bool, jwksAge func(
 }
 
 func (m *metrics) decided(d *Decision, took, waited time.Duration) {
-	m.decisions[decisionLabels{d.Reason, d.Credential}].Inc()
+	counter, known := m.decisions[decisionLabels{d.Reason, d.Credential}]
+	if !known { // a mistake of ours must not end the process at a client's request
+		counter = m.decisions[decisionLabels{ReasonInternal, CredentialOther}]
+	}
+	counter.Inc()
 	m.duration.Observe(took.Seconds())
 	m.age.Observe(waited.Seconds())
 	switch {

@@ -50,6 +50,8 @@ func TestEverySeriesIsThereFromTheStart(t *testing.T) {
 		"callout_token_cache_total":         {"result"},
 		"callout_jwks_age_seconds":          nil,
 		"callout_jwks_fetches_total":        {"result"},
+		"callout_exchanges_total":           {"result"},
+		"callout_introspections_total":      {"result"},
 		"callout_ready":                     nil,
 	}
 	series := gather(t, registry)

@@ -24,6 +24,7 @@ const (
 	// loginTimeout is longer than the 2 s that a server waits for a callout. A login that it
 	// does not know goes there, too, and its refusal must be read: a timeout says nothing.
 	loginTimeout    = 3 * time.Second
+	flushTimeout    = 500 * time.Millisecond
 	pingInterval    = 10 * time.Second
 	pingsUnanswered = 2
 	clientName      = "harmony-callout"
@@ -48,6 +49,9 @@ func natsOptions(cfg *NATSConfig, seeds *seedReader, logger *slog.Logger) ([]nat
 		// An answer that cannot be sent now goes to a server that is no longer waiting for it.
 		nats.ReconnectBufSize(-1),
 		nats.NoEcho(),
+		// A server that has stopped reading is found out by this, and not by pings: they wait
+		// for the same lock as the write that does not end.
+		nats.FlusherTimeout(flushTimeout),
 		nats.ErrorHandler(func(c *nats.Conn, _ *nats.Subscription, err error) {
 			logger.Warn("nats: error", "server", c.ConnectedUrlRedacted(), "error", err)
 		}),
@@ -134,9 +138,14 @@ func loginHint(err error) error {
 	return fmt.Errorf("%w: the service's own login (nats.nkeySeedFile, credentialsFile or user) is not a user of the callout's account that auth_callout.auth_users names", err)
 }
 
-// isAuthTimeout recognises a server that has asked a callout about us and got no answer.
+// isAuthTimeout recognises a server that has asked a callout about us and got no answer. It
+// may send a PING before it says so, which the library takes for the wrong answer.
 func isAuthTimeout(err error) bool {
-	return err != nil && strings.Contains(strings.ToLower(err.Error()), "authentication timeout")
+	if err == nil {
+		return false
+	}
+	text := strings.ToLower(err.Error())
+	return strings.Contains(text, "authentication timeout") || strings.Contains(text, "expected 'pong', got 'ping'")
 }
 
 // connectNATS opens one connection. It tries each server once, for loginTimeout at most, and

@@ -84,7 +84,9 @@ func (p *pool) settle(ctx context.Context) {
 }
 
 func (p *pool) run(j *job, w *work) {
-	waited := time.Since(j.Received)
+	if j.awaited == nil {
+		j.waited = time.Since(j.Received)
+	}
 	answer, wanted := p.handler.handle(&j.Request, j.awaited, w)
 	if wanted != nil {
 		if p.await(j, wanted) {
@@ -96,8 +98,8 @@ func (p *pool) run(j *job, w *work) {
 	if answer != nil {
 		j.reply(answer)
 	}
-	p.decided(&w.decision, time.Since(j.Received), waited)
-	p.queue.finish()
+	p.queue.finish(j)
+	p.decided(&w.decision, time.Since(j.Received), j.waited)
 }
 
 // await lets a request wait for its key and come again; false when too many wait already.

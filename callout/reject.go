@@ -109,7 +109,7 @@ func printable(b []byte) string {
 	if !clean {
 		s = strings.Map(func(r rune) rune {
 			if r == utf8.RuneError || !unicode.IsPrint(r) {
-				return '\uFFFD'
+				return '?' // one byte for at least one
 			}
 			return r
 		}, s)

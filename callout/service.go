@@ -88,10 +88,7 @@ func New(cfg *Config, logger *slog.Logger) (*Service, error) {
 		keys:    keys,
 		now:     time.Now,
 	}
-	s.queue = newQueue(cfg.Admission.Queue, cfg.Admission.MaxAge, func(cause dropCause, n int) {
-		s.metrics.dropped[cause].Add(float64(n))
-		s.drops.add(n)
-	})
+	s.queue = newQueue(cfg.Admission.Queue, cfg.Admission.MaxAge, s.lost)
 	if cfg.HTTP.Listen != "" {
 		if s.listen, err = net.Listen("tcp", cfg.HTTP.Listen); err != nil {
 			return nil, fmt.Errorf("http.listen: %w", err)
@@ -183,6 +180,12 @@ func (s *Service) drain(ctx context.Context, pool *pool) {
 	}
 	all.Wait()
 	s.logger.Info("stopped")
+}
+
+// lost counts requests that get no answer.
+func (s *Service) lost(cause dropCause, n int) {
+	s.metrics.dropped[cause].Add(float64(n))
+	s.drops.add(n)
 }
 
 // decided is told of each decision by the pool.

@@ -113,6 +113,7 @@ func TestWhatAStoppedCalloutHasReceivedIsAnswered(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i == requests/2 {
+			eventually(t, "in the middle of answering", func() bool { return answered.Load() > 0 })
 			go r.stop()
 		}
 	}

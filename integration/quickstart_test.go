@@ -28,11 +28,12 @@ const (
 	natsAddress          = "127.0.0.1:4222"
 )
 
-// TestQuickstart types the README's quickstart into one shell, block by block, and wants it to
-// print what the README says. Only the ports differ, so that it runs beside anything.
+// TestQuickstart types the quickstart of the callout alone into one shell, block by block, and
+// wants it to print what the document says. Only the ports differ, so that it runs beside
+// anything.
 func TestQuickstart(t *testing.T) {
 	root := copyRepository(t)
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	text, err := os.ReadFile(filepath.Join(root, "docs", "quickstart-callout.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,7 @@ func TestQuickstart(t *testing.T) {
 
 	blocks := blocksMarked(readdress(string(text), addresses), "quickstart")
 	if len(blocks) != 7 {
-		t.Fatalf("the README has %d blocks marked quickstart, want 7: those between which this test waits", len(blocks))
+		t.Fatalf("the document has %d blocks marked quickstart, want 7: those between which this test waits", len(blocks))
 	}
 	sh := startShell(t, root)
 	bin := filepath.Join(root, "bin")
@@ -189,18 +190,21 @@ func connect(t *testing.T, bin string, addresses map[string]string, user, id str
 
 // shell is a bash into which blocks are typed.
 type shell struct {
-	stdin io.Writer
-	mu    sync.Mutex
-	text  bytes.Buffer
-	ran   int
+	stdin     io.Writer
+	interrupt func() error // as Ctrl-C
+
+	mu   sync.Mutex
+	text bytes.Buffer
+	ran  int
 }
 
-func startShell(t *testing.T, dir string) *shell {
+func startShell(t *testing.T, dir string, environ ...string) *shell {
 	t.Helper()
 	sh := &shell{}
 	cmd := exec.Command("bash", "--noprofile", "--norc")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, sh, sh
 	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+t.TempDir()) // contexts of the NATS CLI
+	cmd.Env = append(cmd.Env, environ...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = 10 * time.Second
 	stdin, err := cmd.StdinPipe()
@@ -208,6 +212,7 @@ func startShell(t *testing.T, dir string) *shell {
 		t.Fatal(err)
 	}
 	sh.stdin = stdin
+	sh.interrupt = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -254,13 +259,13 @@ func (sh *shell) run(t *testing.T, block string, failures int) {
 	}
 }
 
-// wantLine wants a line of the README in the output; … in it stands for anything.
+// wantLine wants a line of a document in the output; … in it stands for anything.
 func (sh *shell) wantLine(t *testing.T, line string) {
 	t.Helper()
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(line), "…", ".*")
 	pattern = strings.ReplaceAll(pattern, `\[#1\]`, `\[#\d+\]`) // we publish too
 	if !regexp.MustCompile(`(?m)^` + pattern + `\s*$`).MatchString(sh.output()) {
-		t.Errorf("the README says that this is printed:\n%s\nprinted was\n%s", line, sh.output())
+		t.Errorf("the document says that this is printed:\n%s\nprinted was\n%s", line, sh.output())
 	}
 }
 

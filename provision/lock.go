@@ -112,7 +112,8 @@ func LockOwner(dir, name string) (Owner, bool) {
 
 // Release gives the lock back. The file stays: taking it away could take it from the next.
 func (l *Lock) Release() error {
-	if err := errors.Join(l.file.Truncate(0), l.file.Close()); err != nil {
+	// Closing does not unlock while a program that is being started still has the descriptor.
+	if err := errors.Join(l.file.Truncate(0), syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close()); err != nil {
 		return fmt.Errorf("release lock: %w", err)
 	}
 	return nil

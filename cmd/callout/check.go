@@ -33,6 +33,7 @@ credential is sure to be refused, and looks at the request that the server makes
 	}
 	configFlag(cmd, &config)
 	cmd.Flags().BoolVar(&online, "online", false, "also ask NATS and the issuer")
+	cli.BindEnv(cmd.Flags(), envPrefix, "online")
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +34,7 @@ type explainFlags struct {
 func newExplainCommand() *cobra.Command {
 	var flags explainFlags
 	cmd := &cobra.Command{
-		Use:   "explain --config FILE [--token-file FILE]",
+		Use:   "explain --config FILE [--token-file FILE | -]",
 		Short: "Show the decision about one credential, check by check",
 		Long: `explain decides about a credential with the code that serve runs, and shows each check,
 the resulting account and the permissions. The credential is read from a file or from
@@ -41,8 +43,13 @@ stdin, and never printed. No seed and no NATS server is needed, only the issuer.
 Exit codes: 0 allowed, 3 refused, 1 when it could not be decided, 2 wrong configuration.`,
 		Example: `  callout explain --config callout.yaml --token-file token.txt
   get-token | callout explain --config callout.yaml --source 10.1.2.3 --type MQTT`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		// A lone - is stdin, as for other programs that read a file.
+		ValidArgs: []string{"-"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && flags.tokenFile != "-" {
+				return cli.Usage(errors.New("the credential is to be read from --token-file and from stdin: choose one"))
+			}
 			return explain(cmd, &flags)
 		},
 	}
@@ -53,6 +60,9 @@ Exit codes: 0 allowed, 3 refused, 1 when it could not be decided, 2 wrong config
 	f.StringVar(&flags.source, "source", "", "the client's address, for roles with sources")
 	flags.connectionType = cli.Choice(f, "type", "STANDARD", "kind of connection", "STANDARD", "WEBSOCKET", "MQTT", "LEAFNODE")
 	f.BoolVar(&flags.json, "json", false, "print one JSON object")
+	for _, name := range []string{"token-file", "user", "source", "type", "json"} {
+		cli.BindEnv(f, envPrefix, name)
+	}
 	return cmd
 }
 
@@ -75,7 +85,10 @@ func explain(cmd *cobra.Command, flags *explainFlags) error {
 	if err != nil {
 		return cli.Usage(err)
 	}
-	credential, err := readCredential(flags.tokenFile, cmd.InOrStdin(), stderr)
+	credential, err := readCredential(ctx, flags.tokenFile, cmd.InOrStdin(), stderr)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return cli.Usage(err)
 	}
@@ -105,7 +118,7 @@ func explain(cmd *cobra.Command, flags *explainFlags) error {
 	return cli.Refused()
 }
 
-func readCredential(file string, stdin io.Reader, stderr io.Writer) ([]byte, error) {
+func readCredential(ctx context.Context, file string, stdin io.Reader, stderr io.Writer) ([]byte, error) {
 	from := stdin
 	if f, ok := stdin.(*os.File); ok && file == "-" {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
@@ -120,7 +133,7 @@ func readCredential(file string, stdin io.Reader, stderr io.Writer) ([]byte, err
 		defer f.Close()
 		from = f
 	}
-	text, err := io.ReadAll(io.LimitReader(from, maxTokenFile+1))
+	text, err := readAll(ctx, io.LimitReader(from, maxTokenFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("--token-file: %w", err)
 	}
@@ -132,6 +145,34 @@ func readCredential(file string, stdin io.Reader, stderr io.Writer) ([]byte, err
 		fmt.Fprintln(stderr, "warning: --token-file: the credential is empty")
 	}
 	return text, nil
+}
+
+// readAll is io.ReadAll that ends with the context: nobody may ever type at a terminal.
+func readAll(ctx context.Context, r io.Reader) ([]byte, error) {
+	var text []byte
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		text, err = io.ReadAll(r)
+	}()
+	select {
+	case <-done:
+		return text, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// plain makes a value of a token fit for a terminal: also a verified one may hold escape
+// sequences.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // explanationText is the decision for people.
@@ -152,8 +193,8 @@ func explanationText(e *callout.Explanation) string {
 		line("claims to be", "issuer %q, user %q, token %q (not verified)", u.Issuer, u.User, u.TokenID)
 	}
 	if e.User != "" {
-		line("user", "%s %s", e.User, parenthesised(e.Username))
-		line("token", "%s, until %s", e.TokenID, e.Expires.UTC().Format(time.RFC3339))
+		line("user", "%s %s", plain(e.User), parenthesised(plain(e.Username)))
+		line("token", "%s, until %s", plain(e.TokenID), e.Expires.UTC().Format(time.RFC3339))
 		line("grants", "%s", grantsText(e.Grants))
 	}
 	switch {
@@ -197,7 +238,7 @@ func parenthesised(s string) string {
 func grantsText(grants map[string][]string) string {
 	var list []string
 	for role, organizations := range grants {
-		list = append(list, fmt.Sprintf("%s (organisation %s)", role, strings.Join(organizations, ", ")))
+		list = append(list, fmt.Sprintf("%s (organisation %s)", plain(role), plain(strings.Join(organizations, ", "))))
 	}
 	if len(list) == 0 {
 		return "none of this project: grant a role, and ask for the scope urn:zitadel:iam:org:projects:roles"

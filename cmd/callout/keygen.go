@@ -39,6 +39,7 @@ there already are kept, so it is safe to repeat. Seeds are never printed.`,
 	if err := cmd.MarkFlagDirname("dir"); err != nil {
 		panic(err)
 	}
+	cli.BindEnv(flags, envPrefix, "dir")
 	return cmd
 }
 

@@ -35,6 +35,10 @@ connections; other changes need a restart. A file that is not valid changes noth
 func serve(cmd *cobra.Command, config string) error {
 	ctx := cmd.Context()
 	logger, environ := cli.Logger(ctx), cli.Environ(ctx)
+	// Before anything else: a SIGHUP that nobody waits for would end the process.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	cfg, warnings, err := callout.Load(config, environ)
 	for _, w := range warnings {
 		logger.Warn(w)
@@ -53,9 +57,6 @@ func serve(cmd *cobra.Command, config string) error {
 	info := version.Get()
 	logger.Info("callout starts", "version", info.Version, "commit", info.Commit, "config", config, "http", service.HTTPAddr())
 
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	go service.Watch(ctx, config, environ, hangup)
 	return service.Run(ctx)
 }

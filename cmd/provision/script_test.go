@@ -2,6 +2,8 @@ package main
 
 import (
 	"os"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,19 +37,22 @@ func TestScript(t *testing.T) {
 			env.Setenv("TERM", "xterm")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": clitest.Exits, "await": await},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": clitest.Exits, "await": await, "secretless": secretless, "private": private},
 	})
 }
 
-// await waits until a file is there.
+// await waits until a file is there, and holds what an expression matches: await FILE [REGEXP].
 func await(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: await FILE")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: await FILE [REGEXP]")
 	}
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+	wanted := regexp.MustCompile("(?m)" + strings.Join(args[1:], ""))
+	var data []byte
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		var err error
+		if data, err = os.ReadFile(ts.MkAbs(args[0])); err == nil && wanted.Match(data) {
 			return
 		}
 	}
-	ts.Fatalf("%s does not appear", args[0])
+	ts.Fatalf("%s does not appear in %s:\n%s", strings.Join(args[1:], ""), args[0], data)
 }

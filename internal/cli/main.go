@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -20,7 +22,9 @@ import (
 // nil error is [CodeDone], context.Canceled is [CodeInterrupted]. The second one ends the
 // program with [CodeInterrupted], whatever the command is doing.
 func Main(root *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer, environ []string) int {
-	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), environKey{}, environ))
+	log := newLogWriter(stderr)
+	ctx := context.WithValue(context.Background(), environKey{}, environ)
+	ctx, cancel := context.WithCancel(context.WithValue(ctx, logWriterKey{}, log))
 	defer cancel()
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -39,6 +43,7 @@ func Main(root *cobra.Command, args []string, stdin io.Reader, stdout, stderr io
 			if interrupted && errors.Is(err, context.Canceled) {
 				err = errInterrupted
 			}
+			log.flush()
 			return report(stderr, root.Name(), err)
 		case <-signals:
 			if interrupted {
@@ -90,11 +95,28 @@ func prepare(cmd *cobra.Command, started *bool) {
 	}
 }
 
-// report prints err and returns its exit code.
+// report prints err and returns its exit code. Where nobody reads stderr it gives up on
+// printing: the program must end all the same.
 func report(stderr io.Writer, program string, err error) int {
 	if err == nil {
 		return CodeDone
 	}
+	var text bytes.Buffer
+	code := describe(&text, program, err)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_, _ = stderr.Write(text.Bytes())
+	}()
+	select {
+	case <-written:
+	case <-time.After(logFlush):
+	}
+	return code
+}
+
+// describe writes err for a person and returns its exit code.
+func describe(stderr io.Writer, program string, err error) int {
 	exit, ok := errors.AsType[*ExitError](err)
 	if !ok {
 		exit = &ExitError{Code: CodeFailed, Err: err}

@@ -26,7 +26,10 @@ import (
 	"harmony-callout/internal/version"
 )
 
-type loggerKey struct{}
+type (
+	loggerKey    struct{}
+	logWriterKey struct{}
+)
 
 // Logger returns the logger that the global flags describe. Outside a command that [Main]
 // runs it returns one that drops everything.
@@ -67,7 +70,11 @@ func NewRoot(name, envPrefix, short string) *cobra.Command {
 		if err := applyEnv(cmd, Environ(cmd.Context())); err != nil {
 			return err
 		}
-		logger := newLogger(cmd.ErrOrStderr(), *format, *level)
+		to := cmd.ErrOrStderr()
+		if log, ok := cmd.Context().Value(logWriterKey{}).(*logWriter); ok {
+			to = log
+		}
+		logger := newLogger(to, *format, *level)
 		cmd.SetContext(context.WithValue(cmd.Context(), loggerKey{}, logger))
 		return nil
 	}

@@ -105,7 +105,7 @@ func (s *System) Verify(ctx context.Context, each func(provision.Proof)) error {
 	return nil
 }
 
-// someUsers is how many users up names at its end.
+// someUsers is how many users up names at most.
 const someUsers = 3
 
 // Next is what to type after up.
@@ -125,18 +125,18 @@ func (s *System) Next(ctx context.Context, access provision.Access) []string {
 		"  # what each machine user may do, proven by doing it",
 		"  " + command("verify"),
 	}
-	users := access.Users[:min(len(access.Users), someUsers)]
-	for _, user := range users {
-		key, err := s.conv.Key(ctx, user)
+	grants := s.cfg.Zitadel.Grants
+	for _, grant := range grants[:min(len(grants), someUsers)] {
+		key, err := s.conv.Key(ctx, grant.User)
 		if err != nil {
 			continue // verify says what is the matter with it
 		}
 		lines = append(lines,
-			"  # as "+user+", whose id is "+key.UserID,
-			fmt.Sprintf(`  nats --server %s --token "$(%s)" --inbox-prefix _INBOX_%s rtt`, access.NATS, command("token "+user), key.UserID))
+			"  # as "+grant.User+", whose id is "+key.UserID,
+			fmt.Sprintf(`  nats --server %s --token "$(%s)" --inbox-prefix _INBOX_%s rtt`, access.NATS, command("token "+grant.User), key.UserID))
 	}
-	if more := len(access.Users) - len(users); more > 0 {
-		lines = append(lines, fmt.Sprintf("  # and so for %d more machine users", more))
+	if more := len(grants) - someUsers; more > 0 {
+		lines = append(lines, fmt.Sprintf("  # and so for %d more users", more))
 	}
 	return lines
 }

@@ -113,6 +113,7 @@ func (s *System) startCallout() error {
 	if s.callout != nil {
 		return nil
 	}
+	s.release(httpPort)
 	process, err := startCallout(s.calloutFile(), s.log)
 	s.callout = process
 	return err

@@ -146,7 +146,7 @@ func TestKilledAtAnyPointTheNextUpEndsTheWork(t *testing.T) {
 // TestKilledInTroubleTheNextUpEndsTheWork is the same while searches lag behind and requests
 // fail, before and after the kill.
 func TestKilledInTroubleTheNextUpEndsTheWork(t *testing.T) {
-	killAtPoints(t, trouble{Lag: time.Second, Failures: true}, troubleSample)
+	killAtPoints(t, trouble{Lag: troubleLag, Failures: true}, troubleSample)
 }
 
 func killAtPoints(t *testing.T, x trouble, sample int64) {

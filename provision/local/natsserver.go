@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
 	"harmony-callout/internal/durable"
-	"harmony-callout/provision"
 )
 
 // natsReady bounds the start of the server, JetStream's recovery included.
@@ -23,6 +24,14 @@ func startNATS(file string, logger *slog.Logger) (*server.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("nats configuration %s: %w", file, err)
 	}
+	// The server itself would say so only to its log, and go on waiting.
+	l, err := net.Listen("tcp", net.JoinHostPort(opts.Host, strconv.Itoa(opts.Port)))
+	if err != nil {
+		return nil, listenHint(fmt.Errorf("start nats-server: %w", err), "--port-nats")
+	}
+	if err := l.Close(); err != nil {
+		return nil, fmt.Errorf("start nats-server: %w", err)
+	}
 	opts.NoSigs = true // signals are this program's
 	s, err := server.NewServer(opts)
 	if err != nil {
@@ -34,9 +43,7 @@ func startNATS(file string, logger *slog.Logger) (*server.Server, error) {
 		return s, nil
 	}
 	stopNATS(s)
-	return nil, provision.WithHint(
-		fmt.Errorf("start nats-server: it does not listen on %s:%d after %s", opts.Host, opts.Port, natsReady),
-		"another process may have the port: stop it, or choose another with --port-nats (0: any free one)")
+	return nil, fmt.Errorf("start nats-server: it does not listen on %s:%d after %s", opts.Host, opts.Port, natsReady)
 }
 
 func stopNATS(s *server.Server) {

@@ -102,6 +102,7 @@ func (s *System) startNATS() error {
 	if s.nats != nil {
 		return nil
 	}
+	s.release(natsPort)
 	server, err := startNATS(s.natsFile(), s.log)
 	s.nats = server
 	return err

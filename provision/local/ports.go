@@ -26,37 +26,47 @@ var portNames = []string{issuerPort, natsPort, httpPort}
 type ports map[string]int
 
 // choosePorts decides where to listen: where the command or the configuration says, or, for
-// any free port, where the last time.
-func choosePorts(cfg *provision.Config, opts provision.Options) (ports, error) {
+// any free port, where the last time. Who is to serve has them reserved at once, so that
+// nothing gets in between; only the port that nobody chose gives way to another.
+func (s *System) choosePorts() error {
 	wanted := ports{
-		issuerPort: portOr(opts.PortIssuer, cfg.Issuer.Port),
-		natsPort:   portOr(opts.PortNATS, cfg.NATS.Port),
+		issuerPort: portOr(s.opts.PortIssuer, s.cfg.Issuer.Port),
+		natsPort:   portOr(s.opts.PortNATS, s.cfg.NATS.Port),
 		httpPort:   0,
 	}
-	chosen := ports{}
-	var taken []net.Listener
-	defer func() {
-		for _, l := range taken {
-			_ = l.Close()
-		}
-	}()
+	named := map[string]bool{issuerPort: s.opts.PortIssuer != provision.PortOfFile, natsPort: s.opts.PortNATS != provision.PortOfFile}
+	s.ports, s.reserved = ports{}, map[string]net.Listener{}
 	for _, name := range portNames {
-		noted, known := notedPort(opts.Notes, name)
-		switch want := wanted[name]; {
-		case known && (!opts.Serve || want == 0):
-			chosen[name] = noted
-		case want != 0:
-			chosen[name] = want
-		default:
-			l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-			if err != nil {
-				return nil, fmt.Errorf("find a free port for %s: %w", name, err)
-			}
-			taken = append(taken, l) // so that the next is another
-			chosen[name] = l.Addr().(*net.TCPAddr).Port
+		port := wanted[name]
+		noted, known := notedPort(s.opts.Notes, name)
+		if known && (port == 0 || s.remote || !s.opts.Serve && !named[name]) {
+			port = noted
 		}
+		s.ports[name] = port
+		if port != 0 && !s.opts.Serve {
+			continue
+		}
+		l, err := net.Listen("tcp", s.ports.address(name))
+		if err != nil && name == httpPort {
+			l, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+		}
+		switch {
+		case err == nil:
+			s.ports[name], s.reserved[name] = l.Addr().(*net.TCPAddr).Port, l
+		case port == 0:
+			return fmt.Errorf("find a free port for %s: %w", name, err)
+		}
+		// Of a port that is taken the server that starts there says so.
 	}
-	return chosen, nil
+	return nil
+}
+
+// release gives up a reservation, for the server that is to listen there.
+func (s *System) release(name string) {
+	if l, ok := s.reserved[name]; ok {
+		_ = l.Close() // nothing was accepted
+		delete(s.reserved, name)
+	}
 }
 
 func portOr(option, file int) int {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -69,6 +70,8 @@ type System struct {
 	log    *slog.Logger
 	ports  ports
 	issuer provision.Issuer
+	// reserved are the ports where a server is yet to start.
+	reserved map[string]net.Listener
 
 	serving *provision.Lock // held by the process that serves
 	remote  bool            // another process serves
@@ -96,7 +99,7 @@ func (t Target) Open(_ context.Context, cfg *provision.Config, opts provision.Op
 	} else {
 		_, s.remote = t.Serving(opts.Dir)
 	}
-	if s.ports, err = choosePorts(cfg, opts); err == nil {
+	if err = s.choosePorts(); err == nil {
 		s.issuer, err = provision.NewIssuer(host, s.ports[issuerPort], false)
 	}
 	if err == nil {
@@ -160,6 +163,9 @@ func (s *System) Close() error {
 	}
 	if s.standin != nil {
 		s.standin.Close()
+	}
+	for _, name := range portNames {
+		s.release(name)
 	}
 	if s.serving != nil {
 		return s.serving.Release()

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"harmony-callout/provision"
+	"harmony-callout/provision/zitadel"
 	"harmony-callout/provision/zitadel/standin"
 )
 
@@ -72,6 +73,13 @@ func (s *zitadelStep) ObserveRemoval(context.Context) (provision.Observation, er
 			Apply: func(context.Context) error { return os.RemoveAll(part.path) },
 		})
 	}
+	if n := zitadel.CountNotes(s.opts.Notes); n > 0 {
+		o.Condition = provision.OutOfSync
+		o.Changes = append(o.Changes, provision.Change{
+			Action: provision.Delete, Kind: "notes", Name: "zitadel", Detail: fmt.Sprintf("of %d things that the stand-in held", n),
+			Apply: func(context.Context) error { return zitadel.DropNotes(s.opts.Notes) },
+		})
+	}
 	for _, name := range s.opts.Notes.Noted(kindPort) {
 		o.Condition = provision.OutOfSync
 		o.Changes = append(o.Changes, provision.Change{
@@ -86,6 +94,7 @@ func (s *System) startZitadel() error {
 	if s.standin != nil {
 		return nil
 	}
+	s.release(issuerPort)
 	server, err := standin.New(standin.Config{Dir: s.path("zitadel"), Addr: s.ports.address(issuerPort), Logger: s.log})
 	if err != nil {
 		return listenHint(fmt.Errorf("zitadel: %w", err), "--port-issuer")

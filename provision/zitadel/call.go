@@ -29,8 +29,9 @@ type call struct {
 	with      secret.Text
 }
 
-// attempts is how often a call is sent at most.
-const attempts = 4
+// attempts is how often a call is sent at most. After a start the gateway answers 503 for most
+// of a second, which their pauses outlast.
+const attempts = 6
 
 // do sends a call, again where that is safe, and returns what went wrong last.
 func (c *Client) do(ctx context.Context, call call) error {

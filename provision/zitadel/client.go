@@ -26,8 +26,8 @@ type Config struct {
 	CAFile string
 	// Credentials are tried in order; the first that is there and is accepted is used.
 	Credentials []CredentialSource
-	// Timeout bounds one attempt of a call, 10 s when 0. With its repetitions a call takes at
-	// most four times as long.
+	// Timeout bounds one attempt of a call, 10 s when 0. There are at most six, with pauses of
+	// three seconds in all.
 	Timeout time.Duration
 }
 

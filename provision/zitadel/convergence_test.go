@@ -373,6 +373,13 @@ func TestAnUploadThatArrivesAfterItWasGivenUpIsDeleted(t *testing.T) {
 	if _, err := p.client.addUserKey(t.Context(), p.userID(t, username), expires, public); err != nil {
 		t.Fatal(err)
 	}
+	s.tune = func(set *Settings) { set.Settle = time.Nanosecond }
+	plan := s.plan(want)
+	s.tune = nil
+	if !strings.HasPrefix(plan, "delete machine key "+username+": left by an interrupted upload") {
+		t.Errorf("plan: %s", plan)
+	}
+	time.Sleep(s.process(want, nil).Settle)
 	if done := s.up(want).done(); done != "delete machine key "+username {
 		t.Errorf("done: %s", done)
 	}

@@ -208,7 +208,7 @@ func (s *site) process(want provision.ZitadelConfig, m *mortal) *process {
 	if m == nil {
 		m = &mortal{at: -1}
 	}
-	client, err := New(Config{Issuer: s.issuer, Timeout: 5 * time.Second, Credentials: []CredentialSource{
+	client, err := New(Config{Issuer: s.issuer, Timeout: 30 * time.Second, Credentials: []CredentialSource{
 		source{"test PAT", func(context.Context) (Bearer, error) { return personal(s.pat) }},
 	}})
 	if err != nil {

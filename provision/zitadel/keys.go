@@ -103,7 +103,9 @@ func (k keyring) leftovers(kind string, owner func(note string) (o keyOwner, own
 		cut := strings.LastIndexByte(name, ' ')
 		expires, err := time.Parse(time.RFC3339, name[cut+1:])
 		o, ownerID := owner(name[:cut])
-		if err != nil || ownerID == "" {
+		note, _ := k.c.Notes.Note(attempt, name)
+		// The run that gave it up is not troubled by it any more.
+		if err != nil || ownerID == "" || time.Since(note.At) < k.c.Settle {
 			continue
 		}
 		current, _ := k.c.Notes.Note(kind, o.note)
