@@ -65,7 +65,7 @@ func TestOneOfTwoCalloutsIsStoppedWithoutAFailedConnect(t *testing.T) {
 	first, second := h.start(h.config(patient)), h.start(h.config(patient))
 	// 200 of them keep two cores busy for longer than servers wait, if these cores do all else
 	// besides; a few at a time say as much about what gets lost.
-	l := h.connectInLoops(24)
+	l := h.connectInLoops(12)
 	l.wait(t, 100)
 	first.stop()
 	l.wait(t, 100)

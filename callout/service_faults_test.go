@@ -213,22 +213,19 @@ func TestAFloodOfUnknownKeysCausesFewFetchesAndKeepsNobodyOut(t *testing.T) {
 				// On a machine that is busy with the flood itself the server may give up: a client
 				// then tries again, as clients do.
 				user := "s" + strconv.Itoa(10*i+j)
-				eventually(t, user+" let in", func() bool { return h.letsIn(h.token(user, "sensor")) })
+				token, end := h.token(user, "sensor"), time.Now().Add(20*time.Second)
+				for !h.letsIn(token) {
+					if time.Now().After(end) {
+						t.Errorf("%s is kept out", user)
+						return
+					}
+				}
 			}
 		})
 	}
 	clients.Wait()
-	// A machine that is too slow for so many at once drops some, none of which is forgotten.
-	t.Cleanup(func() {
-		if t.Failed() {
-			count := make(map[any]int)
-			for _, d := range decisions(h.logs.String()) {
-				count[d["reason"]]++
-			}
-			t.Logf("%d answered, %d dropped, decisions %v", answers.Load(), r.dropped(), count)
-		}
-	})
-	eventually(t, "answered or dropped", func() bool { return answers.Load()+r.dropped() == flood })
+	// Such a machine drops requests, too, none of which is forgotten.
+	eventually(t, "answered or dropped", func() bool { return answers.Load()+r.dropped() >= flood })
 	if n := h.issuer.JWKSFetches() - fetched; n > 3 {
 		t.Errorf("%d fetches for %d unknown keys, want at most 3", n, flood)
 	}
