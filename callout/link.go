@@ -312,7 +312,16 @@ func (s *Service) forbidOwnAccount(account string) {
 		return
 	}
 	d.ownAccount.Store(&account)
-	if _, named := d.policy.Load().accounts[account]; named {
-		s.logger.Error("roles name the callout's own account: they are never granted", "account", account)
+	s.reportOwnAccount()
+}
+
+// reportOwnAccount logs roles that are never granted.
+func (s *Service) reportOwnAccount() {
+	own := s.handler.decider.ownAccount.Load()
+	if own == nil {
+		return
+	}
+	if _, named := s.handler.decider.policy.Load().accounts[*own]; named {
+		s.logger.Error("roles name the callout's own account: they are never granted", "account", *own)
 	}
 }

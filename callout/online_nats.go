@@ -40,6 +40,11 @@ func (p *serverProbe) run(ctx context.Context, yield func(Probe) bool) bool {
 	if !yield(Probe{Name: name, Detail: "logged in to account " + account}) {
 		return false
 	}
+	for i, r := range p.cfg.Roles {
+		if r.Account == account && !yield(Probe{Name: name, Err: fmt.Errorf("roles[%d].account: %s is the callout's own account, which is never granted", i, account)}) {
+			return false
+		}
+	}
 	return yield(p.callout(ctx, name+" auth_callout", service, account))
 }
 

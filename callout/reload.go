@@ -24,6 +24,7 @@ func (s *Service) Reload(cfg *Config) (restart []string, err error) {
 		return nil, err
 	}
 	s.handler.decider.setPolicy(policy)
+	s.reportOwnAccount()
 	return sectionsThatDiffer(&next, cfg), nil
 }
 
