@@ -40,7 +40,12 @@ func TestReadme(t *testing.T) {
 	if _, err := io.WriteString(first.stdin, block("up")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, first, "everything is up", func() bool { return strings.Contains(first.output(), "In another shell:") })
+	eventually(t, first, "everything is up", func() bool {
+		if strings.Contains(first.output(), failed) {
+			t.Fatalf("up has failed:\n%s", first.output())
+		}
+		return strings.Contains(first.output(), "In another shell:")
+	})
 
 	second := startShell(t, root, environ...)
 	second.run(t, block("verify"), 0)

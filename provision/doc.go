@@ -17,4 +17,14 @@
 // A step may be stopped at any line and run again. Key material is put into a [KeyStore],
 // durably, before it is used anywhere; ids are noted after they are known; and the live
 // system is always asked, so that nothing depends on a note that was not written.
+//
+// # The packages around it
+//
+//   - cmd/provision: the commands. Each opens a session: configuration, target, lock, state.
+//   - provision/local: the target of one machine, and a good first example of a [Target].
+//   - provision/zitadel: the client and the convergence of a Zitadel, a real one as well.
+//   - provision/zitadel/standin: what stands in for it on one machine and in tests.
+//   - provision/nats: keys and configuration of nats-server, and what verify tries.
+//   - provision/keystore: the [KeyStore] in files; keystoretest has the tests of any.
+//   - provision/ui: events as lines for people and as JSON.
 package provision

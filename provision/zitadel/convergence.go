@@ -96,7 +96,7 @@ func NewConvergence(client *Client, s Settings) (*Convergence, error) {
 // removed but the first and the last, which make nothing.
 func (c *Convergence) Steps() []provision.Step {
 	return []provision.Step{
-		&organizationStep{c},
+		&organizationStep{c: c},
 		&projectStep{c},
 		&listStep{c, &roles{c}},
 		&listStep{c, &apps{c}},
