@@ -26,6 +26,9 @@ type flags struct {
 	only, skip []string
 	portNATS   int
 	portIssuer int
+	// portOpenBao is taken for those who start a system with all three: this version serves
+	// no OpenBao, and says so.
+	portOpenBao int
 }
 
 // common adds what every command takes that is about a system.
@@ -42,7 +45,7 @@ func (f *flags) common(cmd *cobra.Command) {
 		f.target = *target
 		return f.complete(cli.Environ(cmd.Context()))
 	}
-	f.portNATS, f.portIssuer = provision.PortOfFile, provision.PortOfFile
+	f.portNATS, f.portIssuer, f.portOpenBao = provision.PortOfFile, provision.PortOfFile, provision.PortOfFile
 }
 
 func (f *flags) jsonFlag(cmd *cobra.Command) {
@@ -70,7 +73,8 @@ func (f *flags) ports(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.IntVar(&f.portNATS, "port-nats", f.portNATS, "port of a local NATS; 0 any free one, remembered")
 	fs.IntVar(&f.portIssuer, "port-issuer", f.portIssuer, "port of a local issuer; 0 any free one, remembered")
-	for _, name := range []string{"port-nats", "port-issuer"} {
+	fs.IntVar(&f.portOpenBao, "port-openbao", f.portOpenBao, "port of a local OpenBao, which this version does not serve yet")
+	for _, name := range []string{"port-nats", "port-issuer", "port-openbao"} {
 		fs.Lookup(name).DefValue = "the configuration's"
 		bind(cmd, name)
 	}
@@ -84,7 +88,7 @@ func bind(cmd *cobra.Command, names ...string) {
 
 // complete fills in the state directory and checks what the flags' types cannot.
 func (f *flags) complete(environ []string) error {
-	for flag, port := range map[string]int{"--port-nats": f.portNATS, "--port-issuer": f.portIssuer} {
+	for flag, port := range map[string]int{"--port-nats": f.portNATS, "--port-issuer": f.portIssuer, "--port-openbao": f.portOpenBao} {
 		if port != provision.PortOfFile && (port < 0 || port > 65535) {
 			return fmt.Errorf("%s: must be between 0 and 65535, not %d", flag, port)
 		}

@@ -119,6 +119,9 @@ func (s *session) tellIgnored() {
 	if ignored := s.target.Ignores(s.config); len(ignored) > 0 {
 		s.note("the %s target ignores %s of the configuration", s.target.Name(), strings.Join(ignored, ", "))
 	}
+	if s.flags.portOpenBao != provision.PortOfFile {
+		s.note("--port-openbao has no effect: this version serves no OpenBao yet")
+	}
 }
 
 // errNotConfirmed ends a command whose question was answered with no.
