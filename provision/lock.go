@@ -119,6 +119,20 @@ func (l *Lock) Release() error {
 	return nil
 }
 
+// LockHeld returns who holds a lock right now, as this kernel knows. It is for what only a
+// process of this host can do; what the file says of others is of the past.
+func LockHeld(dir, name string) (Owner, bool) {
+	f, err := os.Open(filepath.Join(dir, name))
+	if err != nil {
+		return Owner{}, false
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) {
+		return Owner{}, false
+	}
+	return readOwner(f), true
+}
+
 func writeOwner(f *os.File, o Owner) error {
 	data, err := json.Marshal(o)
 	if err != nil {

@@ -42,7 +42,14 @@ func (o Owner) runs() bool {
 		return false
 	}
 	start := startTicks(o.PID)
-	return o.Start == 0 || start == 0 || start == o.Start
+	return !ended(o.PID) && (o.Start == 0 || start == 0 || start == o.Start)
+}
+
+// ended tells whether a process has ended although its parent has not asked for its exit
+// code yet: a killed child of a program that does not wait, or in a container without init.
+func ended(pid int) bool {
+	fields := statFields(pid)
+	return len(fields) > 0 && (fields[0] == "Z" || fields[0] == "X")
 }
 
 // same tells whether both are one process.
@@ -56,14 +63,20 @@ func hostname() string {
 	return name
 }
 
-// startTicks reads field 22 of /proc/PID/stat. Fields are counted behind the last bracket:
-// the second one is the program's name, which may hold anything.
-func startTicks(pid int) uint64 {
+// statFields are the fields of /proc/PID/stat from the third one, the state, on; none where
+// there is no such file. They stand behind the last bracket: the second field is the
+// program's name, which may hold anything.
+func statFields(pid int) []string {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return 0
+		return nil
 	}
-	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	return strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+}
+
+// startTicks is field 22, when the process started.
+func startTicks(pid int) uint64 {
+	fields := statFields(pid)
 	if len(fields) < 20 {
 		return 0
 	}

@@ -41,7 +41,7 @@ type Options struct {
 	PortNATS, PortIssuer int
 	// Command makes of "token sensor-1" what a person types for it, with the flags that lead
 	// to this very system; nil: as in "provision token sensor-1".
-	Command func(words string) string
+	Command func(words ...string) string
 	Log     *slog.Logger
 }
 

@@ -2,21 +2,32 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
 
-// command is what a person types in another shell of the same directory for a command on
-// this system: this program as it was started, and the flags that lead here.
-func (s *session) command(words string) string {
-	line := program() + " " + words
+// command is what a person types in another shell for a command on this system: this
+// program as it was started, and the flags that lead here from wherever that shell is.
+func (s *session) command(words ...string) string {
+	line := program()
+	for _, word := range words {
+		line += " " + shellWord(word)
+	}
 	if s.cmd.Flags().Changed("file") {
-		line += " --file " + shellWord(s.flags.file)
+		line += " --file " + shellWord(absolute(s.flags.file))
 	}
 	if s.cmd.Flags().Changed("state-dir") {
-		line += " --state-dir " + shellWord(s.flags.stateDir)
+		line += " --state-dir " + shellWord(absolute(s.flags.stateDir))
 	}
 	return line
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 // program is how this one was started. What go run has built is gone when it ends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"harmony-callout/callout"
 	"harmony-callout/internal/secret"
@@ -112,7 +113,7 @@ const someUsers = 3
 func (s *System) Next(ctx context.Context, access provision.Access) []string {
 	command := s.opts.Command
 	if command == nil {
-		command = func(words string) string { return "provision " + words }
+		command = func(words ...string) string { return "provision " + strings.Join(words, " ") }
 	}
 	lines := []string{
 		"Everything is up, on this machine alone, until Ctrl-C. It is no identity provider for production.",
@@ -133,7 +134,7 @@ func (s *System) Next(ctx context.Context, access provision.Access) []string {
 		}
 		lines = append(lines,
 			"  # as "+grant.User+", whose id is "+key.UserID,
-			fmt.Sprintf(`  nats --server %s --token "$(%s)" --inbox-prefix _INBOX_%s rtt`, access.NATS, command("token "+grant.User), key.UserID))
+			fmt.Sprintf(`  nats --server %s --token "$(%s)" --inbox-prefix _INBOX_%s rtt`, access.NATS, command("token", grant.User), key.UserID))
 	}
 	if more := len(grants) - someUsers; more > 0 {
 		lines = append(lines, fmt.Sprintf("  # and so for %d more users", more))

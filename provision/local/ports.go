@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 
@@ -25,40 +26,79 @@ var portNames = []string{issuerPort, natsPort, httpPort}
 // ports by name.
 type ports map[string]int
 
-// choosePorts decides where to listen: where the command or the configuration says, or, for
-// any free port, where the last time. Who is to serve has them reserved at once, so that
-// nothing gets in between; only the port that nobody chose gives way to another.
+// choosePorts decides where to listen: where the command says; else where the last time, as
+// long as the configuration says what it said then; else where the configuration says. Who
+// is to serve has the ports reserved at once, so that nothing gets in between. A port that
+// nobody chose gives way to another where it is taken.
 func (s *System) choosePorts() error {
-	wanted := ports{
-		issuerPort: portOr(s.opts.PortIssuer, s.cfg.Issuer.Port),
-		natsPort:   portOr(s.opts.PortNATS, s.cfg.NATS.Port),
-		httpPort:   0,
-	}
-	named := map[string]bool{issuerPort: s.opts.PortIssuer != provision.PortOfFile, natsPort: s.opts.PortNATS != provision.PortOfFile}
 	s.ports, s.reserved = ports{}, map[string]net.Listener{}
 	for _, name := range portNames {
-		port := wanted[name]
-		noted, known := notedPort(s.opts.Notes, name)
-		if known && (port == 0 || s.remote || !s.opts.Serve && !named[name]) {
-			port = noted
-		}
+		port, any := s.wantedPort(name)
 		s.ports[name] = port
 		if port != 0 && !s.opts.Serve {
 			continue
 		}
-		l, err := net.Listen("tcp", s.ports.address(name))
-		if err != nil && name == httpPort {
-			l, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+		var l net.Listener
+		var err error
+		if port != 0 {
+			l, err = net.Listen("tcp", s.ports.address(name))
+		}
+		if any && (port == 0 || err != nil) {
+			l, err = listenAnywhere()
 		}
 		switch {
 		case err == nil:
 			s.ports[name], s.reserved[name] = l.Addr().(*net.TCPAddr).Port, l
-		case port == 0:
+		case any:
 			return fmt.Errorf("find a free port for %s: %w", name, err)
 		}
 		// Of a port that is taken the server that starts there says so.
 	}
 	return nil
+}
+
+// listenAnywhere finds a free port below those that systems give to outgoing connections
+// (32768 and up): one of these could take it in the moment in which it changes hands.
+func listenAnywhere() (net.Listener, error) {
+	const from, to, attempts = 20000, 32768, 64
+	for range attempts {
+		if l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(from+rand.N(to-from)))); err == nil {
+			return l, nil
+		}
+	}
+	return net.Listen("tcp", net.JoinHostPort(host, "0"))
+}
+
+// wantedPort is the port of one name, 0 where it is still to be found; any: another is as
+// good.
+func (s *System) wantedPort(name string) (port int, any bool) {
+	option, file := s.portSettings(name)
+	record, _ := s.opts.Notes.Note(kindPort, name)
+	noted, known := notedPort(s.opts.Notes, name)
+	switch {
+	case known && s.remote:
+		return noted, false
+	case option == 0 && known:
+		return noted, true
+	case option == 0:
+		return 0, true
+	case option != provision.PortOfFile:
+		return option, false
+	case known && record.Digest == strconv.Itoa(file):
+		return noted, false
+	}
+	return file, false
+}
+
+// portSettings are what the command and the configuration say of a port.
+func (s *System) portSettings(name string) (option, file int) {
+	switch name {
+	case issuerPort:
+		return s.opts.PortIssuer, s.cfg.Issuer.Port
+	case natsPort:
+		return s.opts.PortNATS, s.cfg.NATS.Port
+	}
+	return 0, 0
 }
 
 // release gives up a reservation, for the server that is to listen there.
@@ -67,13 +107,6 @@ func (s *System) release(name string) {
 		_ = l.Close() // nothing was accepted
 		delete(s.reserved, name)
 	}
-}
-
-func portOr(option, file int) int {
-	if option == provision.PortOfFile {
-		return file
-	}
-	return option
 }
 
 func notedPort(notes provision.Notes, name string) (int, bool) {
@@ -95,16 +128,22 @@ func (s *portsStep) Observe(context.Context) (provision.Observation, error) {
 	o := provision.Observation{Condition: provision.InSync, Detail: fmt.Sprintf("issuer %s, nats %s", s.ports.address(issuerPort), s.ports.address(natsPort))}
 	for _, name := range portNames {
 		noted, known := notedPort(s.opts.Notes, name)
-		if known && noted == s.ports[name] {
+		record, _ := s.opts.Notes.Note(kindPort, name)
+		_, file := s.portSettings(name)
+		configured := strconv.Itoa(file)
+		if known && noted == s.ports[name] && record.Digest == configured {
 			continue
 		}
 		change := provision.Change{
 			Action: provision.Create, Kind: "port", Name: name, Detail: strconv.Itoa(s.ports[name]),
 			Apply: func(context.Context) error {
-				return s.opts.Notes.SetNote(kindPort, name, provision.Record{ID: strconv.Itoa(s.ports[name])})
+				return s.opts.Notes.SetNote(kindPort, name, provision.Record{ID: strconv.Itoa(s.ports[name]), Digest: configured})
 			},
 		}
-		if known {
+		switch {
+		case known && noted == s.ports[name]:
+			change.Action, change.Detail = provision.Update, change.Detail+", as configured"
+		case known:
 			change.Action, change.Detail = provision.Update, fmt.Sprintf("%d → %d", noted, s.ports[name])
 			if name == issuerPort {
 				change.Detail += ": the issuer changes, tokens issued before are refused"

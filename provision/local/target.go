@@ -61,7 +61,7 @@ func anyChart(c provision.ChartsConfig) bool {
 }
 
 // Serving returns the process that serves the system of a directory.
-func (Target) Serving(dir string) (provision.Owner, bool) { return provision.LockOwner(dir, serveLock) }
+func (Target) Serving(dir string) (provision.Owner, bool) { return provision.LockHeld(dir, serveLock) }
 
 // System is a system on this machine, as one command sees it.
 type System struct {
@@ -93,7 +93,8 @@ func (t Target) Open(_ context.Context, cfg *provision.Config, opts provision.Op
 	}
 	var err error
 	if opts.Serve {
-		if s.serving, err = provision.AcquireLock(opts.Dir, serveLock, "provision up --target local"); err != nil {
+		// Nobody on another host can serve this one's loopback, whatever the file says.
+		if s.serving, err = provision.TakeLock(opts.Dir, serveLock, "provision up --target local"); err != nil {
 			return nil, provision.WithHint(err, "it runs already: use it, or stop it with Ctrl-C first")
 		}
 	} else {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 
 	natsgo "github.com/nats-io/nats.go"
 
@@ -42,8 +43,13 @@ func (s *subjects) attempts() []nats.Attempt {
 	for _, subject := range s.publish {
 		list = append(list, nats.Attempt{Action: nats.Publish, Subject: subject})
 	}
-	for _, subject := range append(slices.Clone(s.subscribe), ">") {
-		list = append(list, nats.Attempt{Action: nats.Subscribe, Subject: subject})
+	subscribe := s.subscribe
+	if !slices.Contains(subscribe, ">") {
+		subscribe = append(slices.Clone(subscribe), ">")
+	}
+	for _, permission := range subscribe {
+		subject, queue, _ := strings.Cut(permission, " ")
+		list = append(list, nats.Attempt{Action: nats.Subscribe, Subject: subject, Queue: nats.Concrete(queue)})
 	}
 	return list
 }
@@ -76,7 +82,7 @@ func prove(ctx context.Context, user string, client *nats.Client, grant *callout
 
 func wanted(p *callout.Permissions, a nats.Attempt) bool {
 	if a.Action == nats.Publish {
-		return nats.MatchesAny(p.PublishAllow, a.Subject) && !nats.MatchesAny(p.PublishDeny, a.Subject)
+		return nats.MatchesAny(p.PublishAllow, a.Subject, "") && !nats.MatchesAny(p.PublishDeny, a.Subject, "")
 	}
-	return nats.MatchesAny(p.SubscribeAllow, a.Subject) && !nats.MatchesAny(p.SubscribeDeny, a.Subject)
+	return nats.MatchesAny(p.SubscribeAllow, a.Subject, a.Queue) && !nats.MatchesAny(p.SubscribeDeny, a.Subject, a.Queue)
 }

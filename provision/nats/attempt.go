@@ -32,6 +32,7 @@ const (
 type Attempt struct {
 	Action  Action `json:"action"`
 	Subject string `json:"subject"`
+	Queue   string `json:"queue,omitempty"` // of a subscription
 	Allowed bool   `json:"allowed"`
 }
 
@@ -80,7 +81,7 @@ func try(ctx context.Context, conn *natsgo.Conn, a *Attempt) error {
 			return err
 		}
 	case Subscribe:
-		sub, err := conn.SubscribeSync(a.Subject)
+		sub, err := conn.QueueSubscribeSync(a.Subject, a.Queue)
 		if err != nil {
 			return err
 		}
@@ -106,5 +107,9 @@ func refused(err error, a *Attempt) bool {
 	if a.Action == Subscribe {
 		what = "Subscription to"
 	}
-	return strings.Contains(err.Error(), fmt.Sprintf("%s %q", what, a.Subject))
+	text := fmt.Sprintf("%s %q", what, a.Subject)
+	if a.Queue != "" {
+		text += fmt.Sprintf(" using queue %q", a.Queue)
+	}
+	return strings.Contains(err.Error(), text)
 }

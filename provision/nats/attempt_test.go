@@ -19,12 +19,13 @@ func TestTryReportsWhatTheServerAllows(t *testing.T) {
 	letIn(t, server, "good")
 	client := Client{URL: server.URL(), Token: secret.New("good")}
 	attempts := []Attempt{
-		{Publish, "Telemetry.1.a", false}, {Publish, "telemetry.1.a", true}, {Publish, "telemetry.2.a", false},
-		{Subscribe, "commands.1.>", true}, {Subscribe, ">", false}, {Subscribe, "commands.1.x", true},
+		{Publish, "Telemetry.1.a", "", false}, {Publish, "telemetry.1.a", "", true}, {Publish, "telemetry.2.a", "", false},
+		{Subscribe, "commands.1.>", "", true}, {Subscribe, ">", "", false}, {Subscribe, "commands.1.x", "", true},
+		{Subscribe, "jobs", "workers", true}, {Subscribe, "jobs", "", false}, {Subscribe, "jobs", "others", false},
 	}
 	got := make([]Attempt, len(attempts))
 	for i, a := range attempts {
-		got[i] = Attempt{Action: a.Action, Subject: a.Subject}
+		got[i] = Attempt{Action: a.Action, Subject: a.Subject, Queue: a.Queue}
 	}
 	if err := client.Try(context.Background(), got); err != nil {
 		t.Fatal(err)
@@ -92,7 +93,7 @@ func letIn(t *testing.T, server *callouttest.NATS, token string) {
 			user := jwt.NewUserClaims(request.UserNkey)
 			user.Audience, user.Expires = callouttest.AppAccount, time.Now().Add(time.Minute).Unix()
 			user.Pub.Allow.Add("telemetry.1.>")
-			user.Sub.Allow.Add("commands.1.>")
+			user.Sub.Allow.Add("commands.1.>", "jobs workers")
 			response.Error = ""
 			if response.Jwt, err = user.Encode(account); err != nil {
 				t.Error(err)

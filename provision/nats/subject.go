@@ -30,11 +30,12 @@ func Matches(pattern, subject string) bool {
 	return len(want) == len(have)
 }
 
-// MatchesAny tells whether one of several patterns does.
-func MatchesAny(patterns []string, subject string) bool {
-	for _, pattern := range patterns {
-		pattern, _, _ = strings.Cut(pattern, " ") // a queue group
-		if Matches(pattern, subject) {
+// MatchesAny tells whether one of several permissions covers a subject, for members of a
+// queue group where one is given. A permission that names a group is for its members alone.
+func MatchesAny(permissions []string, subject, queue string) bool {
+	for _, permission := range permissions {
+		pattern, group, grouped := strings.Cut(permission, " ")
+		if Matches(pattern, subject) && (!grouped || queue != "" && Matches(group, queue)) {
 			return true
 		}
 	}

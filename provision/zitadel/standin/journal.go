@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // journal is the file that survives: one line for each change, checked by a CRC and appended
@@ -74,14 +75,22 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = fmt.Errorf("%s is in use by another process", dir)
+	// A plan or a status of a stopped system uses the directory for a moment.
+	for end := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return f, nil
+		case !errors.Is(err, syscall.EWOULDBLOCK):
+			return nil, errors.Join(err, f.Close())
+		case time.Now().After(end):
+			return nil, errors.Join(fmt.Errorf("%s is in use by another process", dir), f.Close())
 		}
-		return nil, errors.Join(err, f.Close())
 	}
-	return f, nil
 }
+
+// lockPatience is how long the directory is waited for.
+const lockPatience = 5 * time.Second
 
 func (j *journal) open(replay func([]byte) error) error {
 	path := filepath.Join(j.dir, journalFile)
