@@ -1,6 +1,7 @@
 package zitadel
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"harmony-callout/internal/secret"
+	"harmony-callout/provision"
 )
 
 // KeyFile is the JSON in which Zitadel hands out keys and which its SDKs read: of a machine
@@ -41,6 +43,21 @@ type keyFileJSON struct {
 	UserID         string     `json:"userId,omitempty"`
 	AppID          string     `json:"appId,omitempty"`
 	ClientID       string     `json:"clientId,omitempty"`
+}
+
+// checkStoredKey looks whether what is stored is the key of an id, without the cost of
+// reading a private key: a no-op run asks it of every user.
+func (c *Convergence) checkStoredKey(ctx context.Context, name, keyID string) error {
+	text, err := c.Keys.Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	var in keyFileJSON
+	if json.Unmarshal([]byte(text.Reveal()), &in) == nil && in.KeyID == keyID && in.Key != "" {
+		return nil
+	}
+	return provision.WithHint(fmt.Errorf("key %s in %s is not key %s any more", name, c.Keys.Location(name), keyID),
+		"restore it from a backup, or delete it: then provision up makes a new key in its place")
 }
 
 // ReadKeyFile reads a key's JSON.

@@ -50,6 +50,9 @@ func (k keyring) look(ctx context.Context, v *view, o keyOwner, ownerID string) 
 		change.Detail = "its private key is lost here: replaces key " + note.ID
 	case !stored:
 	case noted && listed(note.ID) >= 0:
+		if err := c.checkStoredKey(ctx, o.dir+keyName, note.ID); err != nil {
+			return err
+		}
 		v.there++
 		ends := list[listed(note.ID)].Expires
 		if time.Until(ends) > c.KeyLifetime/12 {
