@@ -21,6 +21,7 @@ type session struct {
 	screen *ui.Screen
 
 	config *provision.Config
+	text   []byte // of the configuration
 	target provision.Target
 	dir    string // of the system's state
 
@@ -81,10 +82,17 @@ func (s *session) open() error {
 }
 
 func (s *session) load() error {
-	name, data, err := provision.ReadConfig(s.flags.file)
+	file := s.flags.file
+	if file == "" && s.verb != "up" {
+		if file = s.servedConfig(); file != "" {
+			s.note("using the configuration of the system that is running: %s", file)
+		}
+	}
+	name, data, err := provision.ReadConfig(file)
 	if err != nil {
 		return cli.Usage(err)
 	}
+	s.text = data
 	if name == provision.ExampleName {
 		s.note("no ./%s: using the built-in example", provision.DefaultFile)
 	}

@@ -87,6 +87,9 @@ func up(ctx context.Context, s *session) error {
 	if err := provision.SetLastTarget(s.flags.stateDir, s.config.Name, s.target.Name()); err != nil {
 		return err
 	}
+	if err := s.keepConfig(); err != nil {
+		return err
+	}
 	r, end, err := s.runner(s.system.Steps())
 	if err != nil {
 		return err
