@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"time"
 
 	"harmony-callout/provision"
 )
@@ -101,13 +102,27 @@ func (s *System) portSettings(name string) (option, file int) {
 	return 0, 0
 }
 
-// release gives up a reservation, for the server that is to listen there.
+// release gives up a reservation, for the server that is to listen there. A process that is
+// being forked at that moment keeps the port for as long as it takes it to become another
+// program, which is waited for.
 func (s *System) release(name string) {
-	if l, ok := s.reserved[name]; ok {
-		_ = l.Close() // nothing was accepted
-		delete(s.reserved, name)
+	l, ok := s.reserved[name]
+	if !ok {
+		return
+	}
+	delete(s.reserved, name)
+	_ = l.Close() // nothing was accepted
+	for end := time.Now().Add(releasePatience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if free, err := net.Listen("tcp", s.ports.address(name)); err == nil {
+			_ = free.Close()
+			return
+		}
 	}
 }
+
+// releasePatience bounds that wait. Who starts a server after it learns from the server that
+// the port is taken.
+const releasePatience = 2 * time.Second
 
 func notedPort(notes provision.Notes, name string) (int, bool) {
 	record, ok := notes.Note(kindPort, name)
