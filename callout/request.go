@@ -42,8 +42,8 @@ type authRequest struct {
 type serverInfo struct{ id, name, xkey []byte }
 
 type clientInfo struct {
-	host, name, kind, typ, mqttID []byte
-	id                            int64
+	host, name, kind, typ []byte
+	id                    int64
 }
 
 type connectOptions struct{ authToken, password, user []byte }
@@ -170,8 +170,6 @@ func (i *clientInfo) parse(s *strictjson.Scanner) error {
 			i.kind, err = s.String()
 		case "type":
 			i.typ, err = s.String()
-		case "mqtt_id":
-			i.mqttID, err = s.String()
 		default:
 			err = s.Skip()
 		}
