@@ -140,7 +140,12 @@ func (c *Convergence) ClientID(ctx context.Context, application string) (string,
 
 // Key returns the stored key of a machine user.
 func (c *Convergence) Key(ctx context.Context, username string) (KeyFile, error) {
-	return c.readKey(ctx, userDir(username)+keyName)
+	key, err := c.readKey(ctx, userDir(username)+keyName)
+	if errors.Is(err, provision.ErrNoKey) {
+		err = provision.WithHint(fmt.Errorf("machine user %s: %w", username, err),
+			"provision up makes it, if zitadel.machineUsers of the configuration names the user")
+	}
+	return key, err
 }
 
 // Token mints an access token for a machine user with its stored key.

@@ -1,6 +1,7 @@
 package zitadel
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -26,6 +27,14 @@ func TestAStoredKeyThatIsNotTheNotedOneIsAnErrorWithAdvice(t *testing.T) {
 				t.Errorf("err = %v, hint %q", err, provision.HintOf(err))
 			}
 		})
+	}
+}
+
+func TestAMachineUserWithoutAStoredKeyIsAnErrorWithAdvice(t *testing.T) {
+	c := &Convergence{Settings: Settings{Keys: oneKey(t, "zitadel/users/s1/key.json", "{}")}}
+	_, err := c.Key(t.Context(), "nobody")
+	if !errors.Is(err, provision.ErrNoKey) || !strings.Contains(err.Error(), "nobody") || provision.HintOf(err) == "" {
+		t.Errorf("err = %v, hint %q", err, provision.HintOf(err))
 	}
 }
 
